@@ -1,0 +1,125 @@
+"""PostgreSQL through asyncpg: one pool, transactions bound to a tenant.
+
+Row-level security sees ``app.tenant_id``, which lives only as long as the transaction. The pool's
+connections run as a role that owns nothing (``POSTGRES_APP_ROLE``), set at connection start, so that
+``RESET ROLE`` leads back to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import asyncpg
+import orjson
+from asyncpg.pool import PoolConnectionProxy
+
+Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
+
+SCHEMA = "kwork"
+"""All tables live in a schema of their own, so that a database may be shared with other programs."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseAddress:
+    """What ``asyncpg.connect`` needs, without the role to run as."""
+
+    host: str | None = None
+    port: int | None = None
+    user: str | None = None
+    database: str | None = None
+    password: str | None = None
+    dsn: str | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """Keyword arguments of ``asyncpg.connect``."""
+        if self.dsn:
+            return {"dsn": self.dsn}
+        return {
+            "host": self.host,
+            "port": self.port,
+            "user": self.user,
+            "database": self.database,
+            "password": self.password,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class TenantConnection:
+    """An open transaction that sees one tenant's rows. Repositories are built from it."""
+
+    connection: Connection
+    tenant_id: str
+
+
+class Database:
+    """The pool. ``tenant()`` for a tenant's rows, ``shared()`` for tables without a tenant."""
+
+    def __init__(self, address: DatabaseAddress, *, role: str | None, pool_size: int) -> None:
+        self._address = address
+        self._role = role
+        self._pool_size = pool_size
+        self._pool: asyncpg.Pool | None = None
+
+    async def open(self) -> None:
+        """Connects; raises ``OSError`` or ``asyncpg.PostgresError`` when the server is not there."""
+        settings = {"application_name": "kwork-service", "timezone": "UTC", "jit": "off"}
+        settings["search_path"] = SCHEMA
+        if self._role:
+            settings["role"] = self._role
+        self._pool = await asyncpg.create_pool(
+            **self._address.arguments(),
+            min_size=1,
+            max_size=self._pool_size,
+            command_timeout=30,
+            timeout=10,
+            server_settings=settings,
+            init=_prepare,
+            reset=_reset,
+        )
+
+    async def close(self) -> None:
+        """Waits for borrowed connections to come back, briefly, then cuts them."""
+        if self._pool is not None:
+            pool, self._pool = self._pool, None
+            pool.terminate()
+
+    @property
+    def pool(self) -> asyncpg.Pool:
+        """The open pool."""
+        if self._pool is None:
+            raise RuntimeError("the database is not open")
+        return self._pool
+
+    @asynccontextmanager
+    async def tenant(self, tenant_id: str) -> AsyncIterator[TenantConnection]:
+        """A transaction that sees the rows of ``tenant_id`` only; committed at the end of the block."""
+        async with self.pool.acquire() as connection, connection.transaction():
+            await connection.fetchval("SELECT set_config('app.tenant_id', $1, true)", tenant_id)
+            yield TenantConnection(connection, tenant_id)
+
+    @asynccontextmanager
+    async def shared(self) -> AsyncIterator[Connection]:
+        """A transaction without a tenant: sees shared tables only, no tenant's row."""
+        async with self.pool.acquire() as connection, connection.transaction():
+            yield connection
+
+
+async def _prepare(connection: asyncpg.Connection) -> None:
+    await connection.set_type_codec(
+        "jsonb", encoder=_encode, decoder=_decode, schema="pg_catalog", format="binary"
+    )
+
+
+async def _reset(_connection: asyncpg.Connection) -> None:
+    """All our state is transaction-local, so a returned connection needs no round trip to clean it."""
+
+
+def _encode(value: object) -> bytes:
+    return b"\x01" + orjson.dumps(value)
+
+
+def _decode(data: bytes) -> object:
+    return orjson.loads(data[1:])

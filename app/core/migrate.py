@@ -1,0 +1,128 @@
+"""Brings the schema up to date, as the database's owner; safe for several instances at once.
+
+The service itself runs as ``POSTGRES_APP_ROLE``, which owns nothing. The owner makes that role when it
+may; otherwise the error says which two lines a database administrator has to run.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from app.core.database import SCHEMA, DatabaseAddress
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+log = logging.getLogger(__name__)
+
+MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
+_LOCK = 7_013_240_184
+_ROLE_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+
+
+class MigrationError(RuntimeError):
+    """The schema could not be brought up to date. The message is a Russian sentence with what to do."""
+
+
+def head() -> str:
+    """Newest revision in the code: the first four characters of the last file's name."""
+    return max(path.name[:4] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
+async def migrate(address: DatabaseAddress, role: str | None) -> bool:
+    """Upgrades to ``head``. Returns False when there was nothing to do."""
+    if role is not None and not _ROLE_NAME.fullmatch(role):
+        raise MigrationError("POSTGRES_APP_ROLE: допустимы строчные латинские буквы, цифры и подчёркивание.")
+    connection = await asyncpg.connect(**address.arguments(), timeout=10)
+    try:
+        found = await _revision(connection)
+        if found is not None and found > head():
+            raise MigrationError(
+                f"База данных новее программы (схема {found}, программа знает {head()}). "
+                "Запустите ту версию сервиса, что её обновила, или новее."
+            )
+        if found == head() and await _role_is_ready(connection, role):
+            return False
+        # Waits for another instance that is migrating right now.
+        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        if role is not None:
+            await _make_role(connection, role)
+        if await _revision(connection) != head():
+            await _upgrade(address)
+        if role is not None:
+            await connection.execute(_grants(role))
+        return True
+    finally:
+        await connection.close()
+
+
+async def _revision(connection: asyncpg.Connection) -> str | None:
+    if await connection.fetchval("SELECT to_regclass($1)", f"{SCHEMA}.alembic_version") is None:
+        return None
+    found: str | None = await connection.fetchval(f"SELECT version_num FROM {SCHEMA}.alembic_version")  # noqa: S608
+    return found
+
+
+async def _role_is_ready(connection: asyncpg.Connection, role: str | None) -> bool:
+    if role is None:
+        return True
+    ready: bool = await connection.fetchval(
+        "SELECT count(*) = 1 AND bool_and(has_schema_privilege(rolname, $2, 'USAGE')) "
+        "FROM pg_roles WHERE rolname = $1",
+        role,
+        SCHEMA,
+    )
+    return ready
+
+
+async def _make_role(connection: asyncpg.Connection, role: str) -> None:
+    try:
+        if await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role) is None:
+            try:
+                await connection.execute(f"CREATE ROLE {role} NOLOGIN NOSUPERUSER NOBYPASSRLS NOINHERIT")
+            except (asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError):
+                log.info("role %s was made by another instance", role)
+        if not await connection.fetchval("SELECT pg_has_role(current_user, $1, 'MEMBER')", role):
+            await connection.execute(f"GRANT {role} TO CURRENT_USER")
+    except asyncpg.InsufficientPrivilegeError as error:
+        user = await connection.fetchval("SELECT current_user")
+        raise MigrationError(
+            "У пользователя базы данных нет права создать роль для работы сервиса. Пусть администратор "
+            f"выполнит: CREATE ROLE {role} NOLOGIN; GRANT {role} TO {user};"
+        ) from error
+
+
+async def _upgrade(address: DatabaseAddress) -> None:
+    # Alembic and SQLAlchemy cost half a second and 30 MB: only imported when there is work for them.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
+    from sqlalchemy.pool import NullPool  # noqa: PLC0415
+
+    async def connect() -> Any:
+        return await asyncpg.connect(**address.arguments(), server_settings={"search_path": SCHEMA})
+
+    def upgrade(connection: Connection) -> None:
+        connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes.update(connection=connection, schema=SCHEMA)
+        command.upgrade(config, "head")
+
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(upgrade)
+    finally:
+        await engine.dispose()
+    log.info("database schema is at revision %s", head())
+
+
+def _grants(role: str) -> str:
+    script = (MIGRATIONS / "grants.sql").read_text(encoding="utf-8")
+    return script.replace("{schema}", SCHEMA).replace("{role}", role)

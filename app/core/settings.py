@@ -1,0 +1,97 @@
+"""Settings from the environment and ``.env``. ``env.template`` explains every one of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Settings(BaseSettings):
+    """One instance per process, made by ``main.py`` and handed down by ``bootstrap.py``."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True
+    )
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    debug: bool = False
+    root_path: str = ""
+    docs_enabled: bool = True
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 2 * 1024 * 1024
+
+    secret_key: SecretStr | None = None
+    credentials_keys: SecretStr | None = None
+    jwt_issuer: str = "kwork-service"
+    jwt_audience: str | None = None
+    access_token_minutes: Annotated[int, Field(ge=1, le=24 * 60)] = 60
+
+    tenant_id_header: str = "X-Tenant-ID"
+    default_tenant_id: str = "default"
+    allow_default_tenant: bool = False
+
+    data_dir: Path = Path("data")
+    log_dir: Path = Path("logs")
+    log_level: str = "INFO"
+
+    database_url: SecretStr | None = None
+    postgres_host: str | None = None
+    postgres_port: int = 5432
+    postgres_user: str = "kwork"
+    postgres_password: SecretStr | None = None
+    postgres_db: str = "kwork"
+    postgres_app_role: str = "kwork_service"
+    postgres_bin_dir: Path | None = None
+    postgres_pool_size: Annotated[int, Field(ge=1, le=200)] = 10
+    redis_url: SecretStr | None = None
+
+    crm_api_url: str | None = None
+    crm_api_key: SecretStr | None = None
+    crm_settings: dict[str, Any] = Field(default_factory=dict)
+    crm_concurrency: Annotated[int, Field(ge=1, le=64)] = 8
+    crm_search_lag_seconds: Annotated[float, Field(ge=0)] = 20.0
+    api_gateway_url: str | None = None
+
+    kwork_web_url: str = "https://kwork.ru"
+    kwork_api_url: str = "https://api.kwork.ru"
+    kwork_mobile_key: SecretStr | None = None
+    kwork_test_username: str | None = None
+    kwork_test_password: SecretStr | None = None
+    kwork_requests_per_second: Annotated[float, Field(ge=0)] = 1.0
+    """0 switches the pace off (for benchmarks against the stand-in)."""
+    kwork_burst: Annotated[int, Field(ge=1)] = 3
+    kwork_deadline_seconds: Annotated[float, Field(gt=0)] = 30.0
+    kwork_sign_in_pause_minutes: Annotated[float, Field(ge=0)] = 10.0
+    kwork_sign_ins_per_day: Annotated[int, Field(ge=1)] = 3
+    chromium_path: Path | None = None
+
+    rate_limit_per_minute: Annotated[int, Field(ge=1)] = 60
+    login_limit_per_minute: Annotated[int, Field(ge=1)] = 10
+    cors_origins: Annotated[list[str], NoDecode] = Field(default_factory=list)
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return (
+            [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        )
+
+    @field_validator("kwork_web_url", "kwork_api_url", "crm_api_url", "api_gateway_url")
+    @classmethod
+    def _no_trailing_slash(cls, value: str | None) -> str | None:
+        return value.rstrip("/") if value else value
+
+    @property
+    def embedded_postgres(self) -> bool:
+        """True when the service brings its own PostgreSQL."""
+        return self.database_url is None and not self.postgres_host
+
+    @property
+    def embedded_valkey(self) -> bool:
+        """True when the service brings its own Valkey."""
+        return self.redis_url is None

@@ -1,0 +1,8 @@
+-- What the role of the running service may do. Run after every migration; repeating it changes nothing.
+GRANT USAGE ON SCHEMA {schema} TO {role};
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role};
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {role};
+REVOKE ALL ON {schema}.alembic_version FROM {role};
+GRANT SELECT ON {schema}.alembic_version TO {role};
+-- The audit is append-only.
+REVOKE UPDATE, DELETE ON {schema}.audit FROM {role};

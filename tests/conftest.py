@@ -1,0 +1,5 @@
+"""Fixtures shared by all tests live in modules of their own, named here."""
+
+from __future__ import annotations
+
+pytest_plugins = ["tests.database"]

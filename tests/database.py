@@ -1,0 +1,81 @@
+"""A migrated database for tests: the embedded one, or the server that ``TEST_POSTGRES_DSN`` names."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from app.core.database import SCHEMA, Database, DatabaseAddress
+from app.core.migrate import migrate
+
+APP_ROLE = "kwork_service"
+
+
+@pytest_asyncio.fixture(scope="session")
+async def database_address(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DatabaseAddress]:
+    """The owner's address of a fresh, migrated database that is dropped at the end."""
+    dsn = os.environ.get("TEST_POSTGRES_DSN")
+    source = _external(dsn) if dsn else _embedded(tmp_path_factory.mktemp("embedded"))
+    async for address in source:
+        await migrate(address, APP_ROLE)
+        yield address
+
+
+async def _external(dsn: str) -> AsyncIterator[DatabaseAddress]:
+    name = f"kwork_test_{secrets.token_hex(4)}"
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(f"CREATE DATABASE {name}")
+        yield DatabaseAddress(dsn=_with_database(dsn, name))
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await connection.close()
+
+
+async def _embedded(folder: Path) -> AsyncIterator[DatabaseAddress]:
+    from app.core.embedded import EmbeddedServers
+
+    servers = EmbeddedServers(folder, postgres=True, valkey=False)
+    await servers.start()
+    try:
+        found = servers.postgres
+        assert found is not None
+        yield DatabaseAddress(host=found.host, port=found.port, user=found.user, database=found.database)
+    finally:
+        await servers.stop()
+
+
+def _with_database(dsn: str, name: str) -> str:
+    head, _, _ = dsn.rpartition("/")
+    return f"{head}/{name}"
+
+
+@pytest_asyncio.fixture
+async def owner(database_address: DatabaseAddress) -> AsyncIterator[asyncpg.Connection]:
+    """A connection of the database's owner: for arranging and for looking behind the service's back."""
+    connection = await asyncpg.connect(
+        **database_address.arguments(), server_settings={"search_path": SCHEMA}
+    )
+    yield connection
+    await connection.close()
+
+
+@pytest_asyncio.fixture
+async def database(database_address: DatabaseAddress, owner: asyncpg.Connection) -> AsyncIterator[Database]:
+    """The service's own view of an empty database: its role, its pool."""
+    tables = await owner.fetch(
+        "SELECT tablename FROM pg_tables WHERE schemaname = $1 AND tablename <> 'alembic_version'", SCHEMA
+    )
+    await owner.execute(
+        "TRUNCATE " + ", ".join(row["tablename"] for row in tables) + " RESTART IDENTITY CASCADE"
+    )
+    opened = Database(database_address, role=APP_ROLE, pool_size=5)
+    await opened.open()
+    yield opened
+    await opened.close()
