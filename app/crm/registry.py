@@ -1,0 +1,30 @@
+"""The CRMs this service can speak to: one line a kind. The contract suite runs over this table."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from app.crm.native import NativeConnector, NativeSettings
+from app.domain.crm import CrmConnector
+
+
+@dataclass(frozen=True, slots=True)
+class CrmKind:
+    """How a kind of CRM is set up and built."""
+
+    settings_model: type[BaseModel]
+    build: Callable[[Any], CrmConnector]
+
+
+CRM_KINDS: Final[Mapping[str, CrmKind]] = {
+    "native": CrmKind(NativeSettings, NativeConnector),
+}
+
+
+def build_connector(kind: str, settings: Mapping[str, object]) -> CrmConnector:
+    """A fresh connector of one tenant. Raises ``KeyError`` for an unknown kind and pydantic's
+    ``ValidationError`` (without values) for settings that do not fit."""
+    entry = CRM_KINDS[kind]
+    return entry.build(entry.settings_model.model_validate(settings))
