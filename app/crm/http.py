@@ -25,11 +25,11 @@ _BEFORE_SENDING = (
 )
 
 
-class Unsent(Exception):  # noqa: N818 - the two words of this module
+class Unsent(Exception):
     """No byte of the request left this machine: connection refused, name unknown, no free connection."""
 
 
-class Unclear(Exception):  # noqa: N818
+class Unclear(Exception):
     """The request may have arrived; its answer is late, cut, too big or unreadable."""
 
 

@@ -105,7 +105,7 @@ class ConnectionReport:
         return all(step.ok for step in self.steps)
 
 
-class LookupUnsupported(VendorError):  # noqa: N818 - named like its siblings in errors.py
+class LookupUnsupported(VendorError):
     """This CRM cannot be asked for a record by our key, so its absence cannot be known.
 
     Then the service's own link table is the only key: an unclear create must wait for a person.

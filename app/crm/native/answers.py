@@ -11,7 +11,7 @@ Record = dict[str, object]
 _ENVELOPES: Final = ("data", "item", "items", "record", "result")
 
 
-class Unreadable(Exception):  # noqa: N818
+class Unreadable(Exception):
     """A good status, but not an answer this connector can trust."""
 
 

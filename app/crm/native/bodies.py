@@ -107,9 +107,7 @@ def _status_words(settings: NativeSettings) -> dict[LeadStatus, str]:
     return defaults | settings.statuses
 
 
-def _names(
-    fields: frozenset[str], naming: str, shape: Renames, chosen: Renames
-) -> dict[str, str]:
+def _names(fields: frozenset[str], naming: str, shape: Renames, chosen: Renames) -> dict[str, str]:
     """Contract name -> name on the wire. A name the settings choose is taken as it is written."""
     spell = _camel if naming == "camel" else str
     names = {field: spell(name) for field in fields if (name := shape.get(field, field)) is not None}
