@@ -1,0 +1,1 @@
+"""The control API: how tests and demos move the stand-in's world."""
