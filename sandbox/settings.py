@@ -21,10 +21,16 @@ class Settings:
     crm_key: str = "sandbox-crm-key"
     strict_signin: bool = False  # a third sign-in within three minutes gets Qrator's 403
     die_with_parent: bool = False
+    web_public_url: str = ""  # the web address that the mobile surface tells, e.g. behind a proxy
     web_url: str = ""
     api_url: str = ""
     crm_url: str = ""
     control_url: str = ""
+
+    @property
+    def told_web_url(self) -> str:
+        """The web address as clients of the mobile surface get to see it, without a slash at the end."""
+        return (self.web_public_url or self.web_url).rstrip("/")
 
     @property
     def usable_mobile_key(self) -> str:
@@ -53,6 +59,9 @@ def parse(argv: list[str] | None = None) -> Settings:
     parser.add_argument("--host", default="127.0.0.1", help="адрес, на котором слушать")
     parser.add_argument(
         "--mobile-key", default="", help="принимать только этот ключ приложения: user:password"
+    )
+    parser.add_argument(
+        "--web-public-url", default="", help="адрес сайта, который называет мобильный API (обычно не нужен)"
     )
     parser.add_argument("--crm-key", default="sandbox-crm-key", help="ключ учебной CRM")
     parser.add_argument("--strict-signin", action="store_true", help="третий вход за три минуты — 403 Qrator")

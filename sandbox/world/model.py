@@ -189,6 +189,26 @@ class Stage:
 
 
 @dataclass(slots=True)
+class StageChange:
+    """One line of a suggestion: `action` is add, edit or delete; None keeps what is there."""
+
+    action: str
+    title: str = ""
+    price: int | None = None
+    stage_id: int | None = None
+
+
+@dataclass(slots=True)
+class StageSuggestion:
+    """Stages that one side of an order suggests and the other has to answer; `days` for the whole order."""
+
+    from_id: int
+    days: int
+    message: str
+    stages: list[StageChange] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Track:
     """An event or a message in an order's thread; `type` is from the dictionary of FACTS A6."""
 
@@ -233,6 +253,7 @@ class Order:
     payment_type: int = 0  # 0 person, 1 subscription, 2 escrow [SPEC]
     provided_data: str = ""
     stages: list[Stage] = field(default_factory=list)
+    suggestion: StageSuggestion | None = None
     tracks: list[Track] = field(default_factory=list)
     files: list[StoredFile] = field(default_factory=list)
 

@@ -39,6 +39,7 @@ class Sessions:
     mobile: dict[str, tuple[int, float]] = field(default_factory=dict)
     bridges: dict[str, WebAuthToken] = field(default_factory=dict)
     sign_ins: list[float] = field(default_factory=list)  # of any surface, for the strict rule
+    captcha_passes: dict[str, bool] = field(default_factory=dict)  # pass token -> captcha solved
 
     def _hex(self, length: int) -> str:
         return f"{self.random.getrandbits(length * 4):0{length}x}"
@@ -97,3 +98,14 @@ class Sessions:
         now = self.clock.now()
         self.sign_ins = [at for at in self.sign_ins if now - at < 3 * MINUTE] + [now]
         return len(self.sign_ins)
+
+    def is_address_blocked(self, strict_after: int = 3) -> bool:
+        """Whether the address signed in too often of late; looks only, records nothing."""
+        now = self.clock.now()
+        return sum(now - at < 3 * MINUTE for at in self.sign_ins) >= strict_after
+
+    def new_captcha_pass(self) -> str:
+        """A token that spares the next captcha once this one is solved (`recaptcha_pass_token`)."""
+        token = self._hex(40)
+        self.captcha_passes[token] = False
+        return token
