@@ -82,7 +82,7 @@ class Stand:
     def user_id(self) -> int:
         return self.accounts[0]["user_id"]
 
-    def call(self, method: str, path: str, **given: Any) -> Any:
+    def call(self, method: str, path: str, /, **given: Any) -> Any:
         """Any route of the control API (`GET /` there lists them). Raises RuntimeError on 4xx and 5xx."""
         sent = {name: value for name, value in given.items() if value is not None}
         where: Row = {"json": sent} if method in {"POST", "PATCH"} else {"params": sent}
