@@ -79,8 +79,11 @@ def _mended(node: Any, *, named: bool = False) -> Any:
         return node
     if named:
         return {key: _mended(value) for key, value in node.items()}
+    # `oneOf` is meant as `anyOf`: the variants overlap, one is the beginning of the next.
     mended = {
-        key: _mended(value, named=key in {"properties", "schemas", "responses", "parameters"})
+        {"oneOf": "anyOf"}.get(key, key): _mended(
+            value, named=key in {"properties", "schemas", "responses", "parameters"}
+        )
         for key, value in node.items()
         if not (key == "required" and not isinstance(value, list)) and key not in {"nullable", "example"}
     }
