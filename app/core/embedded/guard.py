@@ -27,7 +27,7 @@ STOP_SECONDS = 2.8
 """The longest ``stop`` takes. The shell's own steps (2.0 s, 0.4 s) fit inside."""
 
 ORPHAN_PATIENCE_SECONDS = 3.5
-"""How long a server of a killed service may take to end by itself before it is killed."""
+"""How long the servers of a killed service may take to end by themselves before they are killed."""
 
 _POLL_SECONDS = 0.02
 
@@ -130,17 +130,17 @@ def try_lock(path: Path) -> int | None:
     return descriptor
 
 
-async def lock_after_orphans(path: Path) -> int:
+async def lock_after_orphans(path: Path, patience_seconds: float = ORPHAN_PATIENCE_SECONDS) -> int:
     """The lock of a server, once all processes of its previous run are gone; those that linger are killed."""
     started = time.monotonic()
     while (descriptor := try_lock(path)) is None:
         waited = time.monotonic() - started
-        if waited > 2 * ORPHAN_PATIENCE_SECONDS:
+        if waited > patience_seconds + ORPHAN_PATIENCE_SECONDS:
             raise EmbeddedServerError(
                 f"Процессы прошлого запуска не завершаются (номера: {holders(path) or 'неизвестны'}, "
                 f"файл {path}). Завершите их командой kill -9 и запустите службу снова."
             )
-        if waited > ORPHAN_PATIENCE_SECONDS:
+        if waited > patience_seconds:
             kill_holders(path)
         await asyncio.sleep(_POLL_SECONDS)
     return descriptor

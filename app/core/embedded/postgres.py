@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 from collections.abc import Sequence
@@ -57,6 +56,15 @@ _SETTINGS = {
     "log_line_prefix": "%m [%p] ",
 }
 _SETTINGS_SINCE_18 = {"io_method": "sync", "autovacuum_worker_slots": "1"}
+
+# asyncpg reports a server that goes away in the middle of signing in as an internal error of its own.
+_NOT_YET = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 
 
 class PostgresServer:
@@ -214,7 +222,7 @@ class PostgresServer:
             await self._connect_once(DATABASE)
         except asyncpg.InvalidCatalogNameError:
             await self._connect_once("postgres", f"CREATE DATABASE {DATABASE}")
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except _NOT_YET:
             return False
         return True
 
@@ -225,7 +233,7 @@ class PostgresServer:
         try:
             await connection.execute(statement)
         finally:
-            await asyncio.wait_for(connection.close(), 5)
+            connection.terminate()
 
 
 def _works_in(process: str, folder: Path) -> bool:

@@ -29,10 +29,14 @@ class SocketDir:
     account: ServerAccount
 
     def ensure(self) -> None:
-        """Make the folder if a cleaner of temporary files has taken it away."""
+        """Make the folder if a cleaner of temporary files has taken it away; one of somebody else is refused."""
         if not self.path.exists():
             self.path.mkdir(mode=0o700)
             self.account.give(self.path)
+        if self.path.lstat().st_uid != self.account.uid:
+            raise EmbeddedServerError(
+                f"Папку сокетов {self.path} подменил другой пользователь. Запустите службу заново."
+            )
 
     def remove(self) -> None:
         """Remove the folder with all that is in it."""

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from app.core.embedded.account import ServerAccount
 from app.core.embedded.errors import EmbeddedServerError
-from app.core.embedded.guard import GuardedProcess, lock_after_orphans
+from app.core.embedded.guard import ORPHAN_PATIENCE_SECONDS, GuardedProcess, lock_after_orphans
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +26,9 @@ LOG_LIMIT_BYTES = 2 * 1024 * 1024
 
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 15.0
+REMAINS_PATIENCE_SECONDS = 0.5
+"""How long what is left of a server that died (a backend in a long query) may delay its return."""
+
 STEADY_SECONDS = 60.0
 """A server that lived this long before it died is restarted after the first pause again."""
 
@@ -61,7 +64,7 @@ class Supervisor:
 
     async def start(self) -> None:
         """Start the server and the watch over it; raises ``EmbeddedServerError``."""
-        await self._launch()
+        await self._launch(ORPHAN_PATIENCE_SECONDS)
         self._watching = asyncio.create_task(self._watch(), name=f"watch-{self._server.name}")
 
     async def stop(self) -> None:
@@ -75,8 +78,8 @@ class Supervisor:
             await self._process.stop()
             self._process = None
 
-    async def _launch(self) -> None:
-        lock = await lock_after_orphans(self._lock)
+    async def _launch(self, patience_seconds: float) -> None:
+        lock = await lock_after_orphans(self._lock, patience_seconds)
         try:
             self._server.prepare()
             rotate(self._log)
@@ -112,8 +115,9 @@ class Supervisor:
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
             try:
-                await self._launch()
-            except (EmbeddedServerError, OSError) as error:
+                await self._launch(REMAINS_PATIENCE_SECONDS)
+            # Whatever went wrong, the watch goes on: without it a dead database would stay dead.
+            except Exception as error:  # noqa: BLE001
                 logger.error("embedded %s did not come back: %s", self._server.name, error)
             else:
                 logger.warning("embedded %s is back", self._server.name)
