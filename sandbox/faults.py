@@ -7,10 +7,13 @@ Three families:
 """
 
 import itertools
+import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sandbox.journal import path_matches
+
+_CLASS_ATTRIBUTE = re.compile(r'class="[^"]*"')
 
 DOOR = {
     "slow",  # waits `seconds`, then goes on
@@ -168,7 +171,7 @@ class Drift:
         for fault in self.faults:
             if fault.kind == "class_renamed":
                 self.request.take(fault.kind, **fault.params)
-                html = html.replace(fault.params["field"], fault.params.get("to", "x-9f2c"))
+                html = _rename_class(html, fault.params["field"], fault.params.get("to", "x-9f2c"))
         return html
 
     def page(self, number: int, last: int) -> int:
@@ -178,6 +181,12 @@ class Drift:
             return number
         self.request.take(fault.kind, **fault.params)
         return last + 1 - number
+
+
+def _rename_class(html: str, name: str, to: str) -> str:
+    """Only whole names inside class attributes."""
+    whole = re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])")
+    return _CLASS_ATTRIBUTE.sub(lambda found: whole.sub(to, found.group()), html)
 
 
 def _renamed(node: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:

@@ -142,6 +142,8 @@ def _title(random: Random, root_id: int, number: int) -> str:
 
 
 def _body(random: Random, number: int) -> str:
+    if number % 50 == 25:
+        return texts.BRACE_TRAPS[number // 50 % 2]
     if number % 7 == 2:
         return texts.TRAPS[(number // 7) % len(texts.TRAPS)]
     if number % 40 == 9:

@@ -45,6 +45,7 @@ class World:
     ids: dict[str, itertools.count] = field(default_factory=dict)
     by_username: dict[str, User] = field(default_factory=dict)
     listed: tuple[tuple[int, int], list[Project]] | None = None  # the exchange's list, kept by `queries`
+    active_wants: tuple[int, dict[int, int]] | None = None  # listed projects per buyer, kept by the web
     settled_at: float = 0.0
 
     def changed(self) -> None:
