@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["tests.database", "tests.embedded", "tests.stand_fixtures"]
+pytest_plugins = ["tests.database", "tests.embedded", "tests.stand_fixtures", "tests.redis_fixtures"]

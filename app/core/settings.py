@@ -68,7 +68,12 @@ class Settings(BaseSettings):
     kwork_deadline_seconds: Annotated[float, Field(gt=0)] = 30.0
     kwork_sign_in_pause_minutes: Annotated[float, Field(ge=0)] = 10.0
     kwork_sign_ins_per_day: Annotated[int, Field(ge=1)] = 3
+    kwork_block_hours: Annotated[float, Field(gt=0)] = 6.0
+    """How long an account that Kwork refused sends nothing."""
+    kwork_sign_in_seconds: Annotated[float, Field(gt=0)] = 60.0
     chromium_path: Path | None = None
+    chromium_idle_seconds: Annotated[float, Field(ge=0)] = 60.0
+    """The shared Chromium is closed when nobody used it for so long."""
 
     rate_limit_per_minute: Annotated[int, Field(ge=1)] = 60
     login_limit_per_minute: Annotated[int, Field(ge=1)] = 10

@@ -8,7 +8,15 @@ from uuid import UUID
 
 from app.core.database import Database
 from app.domain.accounts import Account, AccountState
-from app.domain.errors import Blocked, Challenge, ChallengeRequired, Conflict, LayoutChanged, Rejected, ServiceError
+from app.domain.errors import (
+    Blocked,
+    Challenge,
+    ChallengeRequired,
+    Conflict,
+    LayoutChanged,
+    Rejected,
+    ServiceError,
+)
 from app.repositories.accounts import Accounts
 from app.services.account_access import SecretsUnreadable
 
@@ -67,7 +75,7 @@ def refuse_forbidden(account: Account, *, by_person: bool = False) -> None:
     if state in _FORBIDDEN:
         detail = account.state_detail if state in _PROBLEM_STATES else None
         raise StateForbids(
-            detail or "Аккаунт приостановлен. Возобновить: POST /api/v1/accounts/{id}/resume.",
+            detail or f"Аккаунт приостановлен. Возобновить: POST /api/v1/accounts/{account.id}/resume.",
             code=_FORBIDDEN[state],
             retry_at=account.blocked_until if state is AccountState.BLOCKED else None,
         )
@@ -105,7 +113,7 @@ class AccountStates:
             if before.state in _PROBLEM_STATES and state is AccountState.BROKEN and _is_held(before):
                 return
             await accounts.set_state(account_id, state, code=code, detail=detail, blocked_until=until)
-        if (before.state, before.state_code) != (state, code):
+        if (before.state, before.state_code) != (state, code):  # told once, however often it is met
             log.warning("account %s left %s: %s (%s)", account_id, before.state.value, state.value, code)
 
     async def returned(self, tenant_id: str, account_id: UUID, *, seen: Account | None = None) -> None:
@@ -120,9 +128,10 @@ class AccountStates:
             if seen is not None and (before.state, before.state_code) != (seen.state, seen.state_code):
                 return
             await accounts.set_state(account_id, AccountState.CONNECTED)
-        log.warning("account %s is connected again after %s", account_id, before.state.value) if (
-            before.state in _PROBLEM_STATES
-        ) else log.info("account %s is connected", account_id)
+        if before.state in _PROBLEM_STATES:
+            log.warning("account %s is connected again after %s", account_id, before.state.value)
+        else:
+            log.info("account %s is connected", account_id)
 
     async def pause(self, tenant_id: str, account_id: UUID) -> Account:
         """No traffic until ``resume``. What was wrong before is remembered."""
