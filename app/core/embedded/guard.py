@@ -24,9 +24,9 @@ from app.core.embedded.account import ServerAccount, server_environment
 from app.core.embedded.errors import EmbeddedServerError
 
 STOP_SECONDS = 2.8
-"""The longest ``stop`` takes. The shell's own steps (2.0 s, 0.4 s) fit inside."""
+"""The longest ``stop`` takes. The shell's own steps (1.5 s, then 0.4 s) fit inside."""
 
-ORPHAN_PATIENCE_SECONDS = 3.5
+ORPHAN_PATIENCE_SECONDS = 3.0
 """How long the servers of a killed service may take to end by themselves before they are killed."""
 
 _POLL_SECONDS = 0.02
@@ -44,8 +44,8 @@ server=$!
     while kill -0 "$server"; do
         sleep 0.05
         tick=$((tick + 1))
-        if [ "$tick" -eq 40 ]; then kill -QUIT "$server"; fi
-        if [ "$tick" -ge 48 ]; then kill -KILL "$server"; fi
+        if [ "$tick" -eq 30 ]; then kill -QUIT "$server"; fi
+        if [ "$tick" -ge 38 ]; then kill -KILL "$server"; fi
     done
 } 2>/dev/null &
 watcher=$!

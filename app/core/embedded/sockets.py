@@ -48,7 +48,6 @@ def choose_socket_dir(data_dir: Path, account: ServerAccount) -> SocketDir:
     for path in _candidates(data_dir):
         folder = SocketDir(path, account)
         if _fits(path):
-            path.chmod(0o700)
             account.give(path)
             if account.can_enter(path):
                 return folder

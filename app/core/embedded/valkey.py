@@ -40,9 +40,8 @@ class ValkeyServer:
         return f"unix://{quote(str(self._socket))}"
 
     def prepare(self) -> None:
-        """Remove the socket of a killed run, which Valkey would take for a running server."""
+        """Only the folder: Valkey replaces the socket of a killed run by itself."""
         self._sockets.ensure()
-        self._socket.unlink(missing_ok=True)
 
     def command(self) -> list[str]:
         settings = {**_SETTINGS, "unixsocket": str(self._socket), "dir": str(self._sockets.path)}
