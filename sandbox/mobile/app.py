@@ -136,7 +136,7 @@ def _check_session(call: Call, method: Method) -> None:
     if method.is_open:
         return
     if call.account and call.faults.take("session_lost"):
-        call.world.sessions.close_all(call.account.user_id)
+        call.world.sessions.mobile.pop(call.parameters.text("token"), None)
         raise sign_in_needed()
     call.me()
 

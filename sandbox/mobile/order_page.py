@@ -43,7 +43,7 @@ def _order_block(call: Call, order: Order) -> dict[str, Any]:
         "deadline_at": int(order.deadline),
         "worker_id": order.worker_id,
         "payer_id": order.payer_id,
-        "price": order.seller_share if is_worker else order.price,
+        "price": order.price,
         "currency_id": ROUBLES,
         "has_stages": int(bool(order.stages)),
         "discount_amount": 0,

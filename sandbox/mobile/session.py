@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from sandbox.mobile.call import Call, Method, Methods
 from sandbox.mobile.envelope import (
     Answer,
@@ -93,13 +91,7 @@ def web_auth_token(call: Call) -> Answer:
 
 
 def channel(call: Call) -> Answer:
-    return found({"channel": channel_of(call.me())})
-
-
-def channel_of(account: Account) -> str:
-    """`cnl_<something>_<user id>` [CAP]; whoever knows it can listen."""
-    secret = hashlib.sha256(f"channel-{account.user_id}-{account.password}".encode()).hexdigest()[:32]
-    return f"cnl_{secret}_{account.user_id}"
+    return found({"channel": queries.channel_of(call.world, call.me().user_id)})
 
 
 def captcha_status(call: Call) -> Answer:

@@ -12,44 +12,15 @@ from sandbox.mobile.envelope import Answer, Item, bad_values, done, found, objec
 from sandbox.world import model
 from sandbox.world.model import Order, StoredFile, Track
 from sandbox.world.order_flow import TAKE_WITHIN
+from sandbox.world.track_titles import TITLES
 
 TRACKS_PER_CALL = 20  # not known
 MAX_PER_CALL = 100
-_TITLES = {
-    0: "Сообщение",
-    1: "Спор открыт",
-    2: "Спор завершён, заказ выполнен",
-    8: "Заказ создан",
-    9: "Заказ отменён: не взят в работу за 24 часа",
-    11: "Работа принята автоматически",
-    13: "Предложены опции",
-    16: "Работа принята",
-    17: "Работа возвращена на доработку",
-    18: "Заказ отменён покупателем",
-    22: "Продавец предлагает отменить заказ",
-    23: "Заказ создан",
-    25: "Покупатель передал данные",
-    27: "Заказ отменён продавцом",
-    31: "Покупатель предлагает отменить заказ",
-    32: "Работа сдана на проверку",
-    33: "Заказ взят в работу",
-    34: "Заказ просрочен",
-    47: "Отчёт просрочен",
-    48: "Промежуточный отчёт",
-    49: "Бонус",
-    51: "Этап возвращён на доработку",
-    53: "Этап принят",
-    57: "Этап ожидает оплаты",
-    65: "Этап оплачен",
-    69: "Предложены изменения этапов",
-    70: "Изменения этапов приняты",
-    71: "Изменения этапов отклонены",
-}
 _ACTIONS = {22: "delete_cancel_request", 31: "confirm_cancel_request", 69: "accept_stages"}
 
 
 def title_of(kind: int) -> str:
-    return _TITLES.get(kind, "Событие заказа")
+    return TITLES.get(kind, "Событие заказа" if kind else "Сообщение")
 
 
 def conversation_id(track_id: int) -> int:

@@ -5,6 +5,7 @@ from typing import Any
 
 from sandbox.web.php import php_json
 from sandbox.web.visit import Visit
+from sandbox.world import queries
 from sandbox.world.clock import moscow
 
 # Keys as a real page shows them; the values are invented.
@@ -89,7 +90,7 @@ def _window(visit: Visit) -> dict[str, Any]:
     if account:
         known["pullModuleSettings"] = {
             "host": "wss://notice.kwork.ru/ws/public/",
-            "channelId": f"cnl_{visit.world.size.seed:08x}_{account.user_id}",
+            "channelId": queries.channel_of(visit.world, account.user_id),
             "userId": account.user_id,
         }
     return known

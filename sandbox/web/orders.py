@@ -10,6 +10,7 @@ from sandbox.web.visit import Visit, answer, html
 from sandbox.world import queries
 from sandbox.world.clock import moscow, moscow_words, time_left
 from sandbox.world.model import IN_WORK, Order, Track
+from sandbox.world.track_titles import TITLES
 
 PAGE_LIMIT = 10  # [LIVE]
 STATUS_NAMES = {
@@ -21,31 +22,6 @@ STATUS_NAMES = {
     6: "Требуется оплата",
 }
 DONE_TRACK_TYPES, RESTART_TRACK_TYPES = [2, 39, 16, 35, 11, 77], [63, 62, 67, 78]  # [CAP]
-TRACKS = {
-    1: "Открыт спор",
-    2: "Спор завершён, заказ выполнен",
-    9: "Заказ автоматически отменён: не взят в работу за 24 часа",
-    11: "Заказ принят автоматически через 3 дня",
-    13: "Предложены дополнительные опции",
-    16: "Заказ принят покупателем",
-    17: "Работа возвращена на доработку",
-    18: "Покупатель отменил заказ",
-    22: "Продавец предлагает отменить заказ",
-    23: "Заказ создан",
-    25: "Покупатель предоставил данные",
-    27: "Продавец отменил заказ",
-    31: "Покупатель предлагает отменить заказ",
-    32: "Работа сдана на проверку",
-    33: "Заказ взят в работу",
-    34: "Заказ просрочен более чем на 14 дней",
-    47: "Отчёт просрочен на 5 дней",
-    48: "Промежуточный отчёт",
-    49: "Покупатель оставил бонус",
-    51: "Этапы возвращены на доработку",
-    53: "Этапы приняты",
-    57: "Этап ждёт оплаты",
-    65: "Этап зарезервирован",
-}
 
 
 async def shell(visit: Visit) -> Response:
@@ -137,7 +113,7 @@ async def track(visit: Visit) -> Response:
     if order is None:
         return html(message_page(visit, "Заказ не найден", "Такого заказа нет или он вам недоступен."), 404)
     window = {
-        "tracksDesc": {str(number): text for number, text in TRACKS.items()},
+        "tracksDesc": {str(number): text for number, text in TITLES.items()},
         "doneTrackTypes": DONE_TRACK_TYPES,
         "restartTrackTypes": RESTART_TRACK_TYPES,
         "fileMaxCount": 25,
@@ -169,7 +145,7 @@ def _track_markup(visit: Visit, item: Track) -> str:
     return (
         f'<div class="track--item" data-track-id="{item.id}" data-type="{item.type}"><div class="track--item__main">'
         f'<div class="track--item__information-login">{author.username if author else "Kwork"}</div>'
-        f'<div class="track--item__title">{TRACKS.get(item.type, "")}</div>'
+        f'<div class="track--item__title">{TITLES.get(item.type, "")}</div>'
         f'<div class="js-track-text-message">{text_html(item.text)}</div>'
         f'<div class="track--item__date">{moscow_words(item.at)}</div></div></div>'
     )

@@ -187,3 +187,8 @@ def has_active_order(world: World, account_id: int, user_id: int) -> bool:
         o.worker_id == account_id and o.payer_id == user_id and o.status in (IN_WORK, ON_CHECK)
         for o in world.orders.values()
     )
+
+
+def channel_of(world: World, account_id: int) -> str:
+    """The name of the account's websocket channel, `cnl_…_<user id>` [CAP]; whoever knows it can listen."""
+    return f"cnl_{world.size.seed:08x}_{account_id}"

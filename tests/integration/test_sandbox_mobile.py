@@ -112,7 +112,7 @@ async def test_a_money_method_is_refused_and_stands_out_in_the_journal(mobile: M
 # --- faults
 
 
-async def test_a_lost_session_ends_every_session_of_that_account_only(mobile: Mobile, token: str) -> None:
+async def test_a_lost_session_stays_lost_until_the_next_sign_in(mobile: Mobile, token: str) -> None:
     other = await mobile.sign_in(1)
     mobile.faults.add("session_lost", surface="api", account=mobile.accounts[0].username, count=1)
 
@@ -121,6 +121,7 @@ async def test_a_lost_session_ends_every_session_of_that_account_only(mobile: Mo
 
     assert (lost["error"], still["error"]) == (SIGN_IN_NEEDED, SIGN_IN_NEEDED)
     assert (await mobile.call("workerOrders", other))["success"] is True
+    assert (await mobile.call("workerOrders", await mobile.sign_in()))["success"] is True
 
 
 @pytest.mark.parametrize(
