@@ -8,18 +8,20 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from sandbox import pages
 from sandbox.faults import Faults, RequestFaults
 from sandbox.incoming import Incoming
 from sandbox.journal import Entry
 from sandbox.settings import Settings
 from sandbox.web.php import php_json
-from sandbox.world import World
+from sandbox.world import World, queries
 from sandbox.world.clock import DAY
 from sandbox.world.model import Account
 from sandbox.world.sessions import WebSession
 
 SESSION_COOKIE, REMEMBER_COOKIE, CSRF_COOKIE = "RORSSQIHEK", "slrememberme", "csrf_user_token"
 HTML = "text/html; charset=UTF-8"
+SIGN_IN_PATH = "/api/user/login"
 
 
 @dataclass(slots=True)
@@ -99,7 +101,10 @@ def redirect(address: str) -> Response:
 
 
 def account_name(world: World, incoming: Incoming) -> str | None:
-    """The user name behind the cookies, for journal and faults; changes nothing."""
+    """The user name behind the cookies (or the sign-in form), for journal and faults; changes nothing."""
+    if incoming.path == SIGN_IN_PATH:
+        named = queries.find_account(world, str(incoming.form.get("l_username", "")))
+        return named.username if named else None
     session = world.sessions.web.get(incoming.cookies.get(SESSION_COOKIE, ""))
     remembered = world.sessions.remembered.get(incoming.cookies.get(REMEMBER_COOKIE, ""))
     account_id = session.account_id if session else remembered
@@ -132,6 +137,9 @@ def endpoint(
 
     async def run(request: Request) -> Response:
         state = request.state
+        if _address_blocked(site, state.incoming):
+            state.entry.decide("too many sign-ins from this address: Qrator")
+            return Response(pages.QRATOR, 403, {"content-type": HTML, "server": "QRATOR"})
         visit = Visit(site, request, state.incoming, state.entry, state.faults)
         recognise(visit)
         if private and visit.account is None:
@@ -154,6 +162,15 @@ def endpoint(
         return response
 
     return run
+
+
+def _address_blocked(site: Site, incoming: Incoming) -> bool:
+    """Behind `strict_signin`: the third sign-in within three minutes blocks the address for a while [LIVE]."""
+    if not site.settings.strict_signin:
+        return False
+    if incoming.path == SIGN_IN_PATH:
+        site.world.sessions.note_sign_in()
+    return site.world.sessions.is_address_blocked()
 
 
 CSRF_TEXT = "Ошибка безопасности. Обновите страницу и попробуйте ещё раз"
