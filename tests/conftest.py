@@ -2,4 +2,10 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["tests.database", "tests.embedded", "tests.stand_fixtures", "tests.redis_fixtures"]
+pytest_plugins = [
+    "tests.database",
+    "tests.embedded",
+    "tests.stand_fixtures",
+    "tests.web_client",
+    "tests.redis_fixtures",
+]

@@ -9,8 +9,8 @@ import httpx2
 import pytest
 from playwright.async_api import Page, async_playwright
 
-from tests.integration.test_sandbox_web import state_of
 from tests.stand import Stand
+from tests.web_client import state_of
 
 CHROMIUM = next(
     (p for p in ("/usr/bin/chromium-headless-shell", "/usr/bin/chromium") if Path(p).exists()), None
