@@ -153,6 +153,8 @@ class Order:
     note: str | None = None
     payment_type: str | None = None
     """``person``, ``subscription`` or ``escrow`` [SPEC]."""
+    cancelled_at: datetime | None = None
+    cancel_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,6 +196,11 @@ class Fields:
     def __contains__(self, name: str) -> bool:
         return name in self._data
 
+    @property
+    def drift(self) -> Drift | None:
+        """Where unreadable optional fields are noted."""
+        return self._drift
+
     def raw(self, name: str) -> object:
         """The value as it came; ``None`` when absent."""
         return self._data.get(name)
