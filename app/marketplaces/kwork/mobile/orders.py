@@ -43,7 +43,7 @@ class Row:
     STATUS = "status"  # 1 in work, 2 arbitration, 3 cancelled, 4 on check, 5 done, 6 payment due
     TITLES = ("display_title", "title", "kwork_title")
     GIG = "kwork_title"
-    PRICE = "price"  # roubles, a number
+    PRICES = ("payer_price", "price")  # roubles; the header's own ``price`` may be the seller's share
     BUYER = "payer"
     IN_WORK = "in_work"
     CREATED = ("time_added", "created_at")
@@ -92,7 +92,7 @@ def _order(
         id=number,
         title=row.need(label, *Row.TITLES),
         status=status,
-        price_kopecks=row.need(kopecks, Row.PRICE),
+        price_kopecks=row.need(kopecks, *Row.PRICES),
         currency=CURRENCY,
         buyer=Person(
             buyer.may(identifier, "id"),
