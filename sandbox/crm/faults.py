@@ -1,6 +1,6 @@
 """The bad days of this CRM, by name; each is made of the sandbox's common faults.
 
-    bad_day(faults, "fails_after_acting", method="POST", count=1)
+bad_day(faults, "fails_after_acting", method="POST", count=1)
 """
 
 from typing import Any
@@ -46,7 +46,13 @@ BAD_DAYS: dict[str, list[tuple[str, dict[str, Any]]]] = {
 
 
 def bad_day(
-    faults: Faults, name: str, *, path: str = "*", method: str | None = None, count: int | None = None, **params: Any
+    faults: Faults,
+    name: str,
+    *,
+    path: str = "*",
+    method: str | None = None,
+    count: int | None = None,
+    **params: Any,
 ) -> list[Fault]:
     """Switches a bad day on; `params` override its own. Raises KeyError for an unknown name."""
     parts = BAD_DAYS[name]

@@ -155,7 +155,9 @@ def _percent(value: Any) -> str | None:
 
 
 def _currency(value: Any) -> str | None:
-    good = isinstance(value, str) and len(value) == 3 and value.isascii() and value.isalpha() and value.isupper()
+    good = (
+        isinstance(value, str) and len(value) == 3 and value.isascii() and value.isalpha() and value.isupper()
+    )
     return None if good else "must be three capital letters (ISO 4217)"
 
 

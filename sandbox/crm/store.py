@@ -48,6 +48,9 @@ class Collection:
         crm_id = self._by_key.get(external_id)
         return self._records[crm_id] if crm_id and self._born[crm_id] <= born_before else None
 
+    def times_of(self, record: Record) -> dict[str, str]:
+        return {"created_at": record[self._created_at], "updated_at": record[self._updated_at]}
+
     def newest(self, limit: int, offset: int = 0) -> list[Record]:
         return list(islice(reversed(self._records.values()), offset, offset + limit))
 

@@ -29,7 +29,7 @@ class Variant:
     @classmethod
     def parse(cls, given: dict[str, Any]) -> "Variant":
         """From JSON. Raises VariantError, naming what is wrong."""
-        known = {name: one for name, one in cls.__annotations__.items()}
+        known = cls.__annotations__
         for name, value in given.items():
             if name not in known:
                 raise VariantError(f"no such variant: {name}")
