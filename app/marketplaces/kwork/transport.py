@@ -123,6 +123,10 @@ class Transport:
         return str(self._base).rstrip("/")
 
     @property
+    def user_agent(self) -> str:
+        return self._headers["User-Agent"]
+
+    @property
     def cookies(self) -> tuple[Mapping[str, object], ...]:
         """What the jar holds now, in Playwright's shape: to be saved after Kwork renewed a cookie."""
         return self._jar.export()

@@ -251,6 +251,19 @@ class Fields:
         for place, item in enumerate(self.need(sequence, name)):
             yield Fields(item, f"{self.at(name)}[{place}]", self._drift)
 
+    def may_each(self, name: str) -> Iterator[Fields]:
+        """The objects of an optional list; what is no object is noted and left out."""
+        for place, item in enumerate(self.may(sequence, name) or ()):
+            path = f"{self.at(name)}[{place}]"
+            if isinstance(item, dict):
+                yield Fields(item, path, self._drift)
+            else:
+                self._note(drifted(path, "is no object"))
+
+    def note(self, name: str) -> None:
+        """A field that was read but means something unknown."""
+        self._note(drifted(self.at(name), "has a value of an unknown meaning"))
+
     def _first(self, names: tuple[str, ...]) -> str | None:
         return next((name for name in names if self._data.get(name) is not None), None)
 

@@ -1,0 +1,93 @@
+"""Every selector and visible word of Kwork's pages, in one table: when Kwork changes, mend it here.
+
+Marks: [CAP] seen in a raw capture, [LIVE] watched, [CODE] from an open client, unmarked ones are ours.
+JSON names stand in ``web/fields.py``, addresses in ``web/paths.py``. See docs/adapting-the-parser.md.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+
+class LoginForm:
+    """The Vue form on ``/login`` [CODE]."""
+
+    LOGIN: Final = 'input[placeholder="Электронная почта или логин"]'
+    PASSWORD: Final = 'input[placeholder="Пароль"]'  # noqa: S105 - a selector
+    SUBMIT_TEXT: Final = "Войти"
+    ERRORS: Final = (".k-input__error", ".error-message")
+    TITLE_WORDS: Final = ("вход", "войти", "авторизация")
+    """Words in the title of a login page whose form no script has drawn yet."""
+
+
+class Captcha:
+    """A challenge that is *shown*. The scripts' mere presence is none [LIVE]."""
+
+    WIDGETS: Final = ".smart-captcha, #captcha-container, .g-recaptcha, iframe[src*='smartcaptcha']"
+    SENTENCES: Final = ("Подтвердите, что вы не робот", "подтвердите, что запросы отправляли вы")
+    TITLE_WORDS: Final = ("проверка", "робот", "captcha", "капча")
+
+
+class Wall:
+    """Pages that stand in for an answer."""
+
+    MAINTENANCE_TITLE: Final = "Kwork.ru | Технические работы"
+    """At 200 [LIVE]. Announced works stand in every page's config (``technicalWorksText``): no sign."""
+    MAINTENANCE_WORDS: Final = "Технические работы"
+    """In a title, on a small page without Kwork's variables."""
+    BLOCK_SENTENCE: Final = "заблокирован доступ к сайту"
+    BLOCK_ADDRESS: Final = "/not_access.php"
+    QRATOR_WORDS: Final = ("qrator", "автоматическ", "automated script", "высокая нагрузка", "high load")
+    """At least two of them, on a small page without Kwork's variables [LIVE]."""
+
+
+class ProjectCard:
+    """A rendered card of ``/projects`` [CAP]."""
+
+    CARD: Final = "div.want-card.want-card--list"
+    TITLE_LINK: Final = ".wants-card__header-title a"
+    TEXTS: Final = ".wants-card__description-text"
+    """Holds a cut and a full copy: the last inner div is the full one."""
+    PRICE: Final = ".wants-card__price .d-inline"
+    HIGHER_PRICE: Final = ".wants-card__description-higher-price"
+    BUYER: Final = ".want-payer-statistic a"
+    BUYER_BOX: Final = ".want-payer-statistic"
+    BUYER_PROJECTS: Final = r"Размещено проектов на бирже:\s*(\d+)"
+    BUYER_HIRED: Final = r"Нанято:\s*(\d+)\s*%"
+    OFFERS: Final = r"Предложений:\s*(\d+)"
+
+
+class UserPage:
+    """``/user/<name>`` (2025, unverified since) [CODE]."""
+
+    USERNAME: Final = "h1.user-username, .user-username"
+    FULL_NAME: Final = ".user-fullname"
+    PICTURE: Final = ".profile-avatar__image img"
+    LOCATION: Final = ".user-info__location"
+    PROFESSION: Final = ".user-profession"
+    ABOUT: Final = ".user-about-me"
+    SKILL: Final = ".user-skills__item"
+    ID_ATTRIBUTES: Final = ("data-user-id", "data-userid", "data-id")
+
+
+class OrderPage:
+    """``/track?id=<N>`` [CODE]."""
+
+    TITLE: Final = ".track-page__header-h1 div, .track-page__header-h1"
+    PRICE: Final = ".order-info__price--current"
+    TIME: Final = ".order-info__time--current"
+    ENTRY: Final = ".track--item__main"
+    ENTRY_LOGIN: Final = ".track--item__information-login"
+    ENTRY_TEXT: Final = ".js-track-text-message"
+    FILE: Final = ".file-list__item a[download]"
+
+
+class OrderRow:
+    """A row of ``/manage_orders`` as its script draws it (2025, unverified since) [CODE]."""
+
+    SHELL_MARKS: Final = ("get_manage_orders", "m-order-table", "manage-orders")
+    ROW: Final = "table.m-order-table tbody tr"
+    TITLE: Final = "a.order-item__title-wrap, .order-item__title-link"
+    BUYER: Final = "a.order-item__user-link"
+    PRICE: Final = ".order-list-table__price"
+    STATUS: Final = ".order-item__status-name"

@@ -1,0 +1,1 @@
+"""One parser a page: document or answer in, ``Reading`` out, errors raised."""
