@@ -116,6 +116,11 @@ def unix(value: object, path: str) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
+def moment(value: object, path: str) -> datetime:
+    """Unix seconds or a Moscow string, where it is not known which of them comes."""
+    return moscow(value, path) if isinstance(value, str) and "-" in value else unix(value, path)
+
+
 def raw_text(value: object, path: str) -> str:
     """A string as it came, without what PostgreSQL cannot keep (NUL, lone surrogates)."""
     if not isinstance(value, str):

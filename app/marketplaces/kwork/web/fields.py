@@ -233,7 +233,6 @@ class Chat:
 
     USER_ID: Final[Names] = ("user_id", "USERID")
     USERNAME: Final[Names] = ("username",)
-    PICTURE: Final[Names] = ("pic",)
     UNREAD: Final[Names] = ("unread_count",)
     MESSAGE: Final[Names] = ("message",)
     TIME: Final[Names] = ("time",)

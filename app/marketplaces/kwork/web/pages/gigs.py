@@ -10,7 +10,7 @@ from app.marketplaces.kwork import values
 from app.marketplaces.kwork.values import Drift, Fields, drifted
 from app.marketplaces.kwork.web.document import Document
 from app.marketplaces.kwork.web.fields import Gig, GigGroup, GigPaging, State
-from app.marketplaces.kwork.web.pages.wants import CURRENCY
+from app.marketplaces.kwork.web.pages.wants import CURRENCY, absolute
 from app.marketplaces.kwork.web.reading import Reading, Rows, Way
 
 
@@ -101,14 +101,14 @@ class _GigReader:
             category_id=row.expect(values.identifier, *Gig.CATEGORY),
             price_kopecks=price,
             currency=CURRENCY,
-            url=_absolute(self._site, url) if url else f"{self._site}/edit?id={gig_id}",
+            url=absolute(self._site, url) or f"{self._site}/edit?id={gig_id}",
             description=row.may(values.text, *Gig.DESCRIPTION),
             days=row.may(values.count, *Gig.DAYS),
             seller_share_kopecks=_share(row, price),
             views=row.may(values.count, *Gig.VIEWS),
             orders=row.may(values.count, *Gig.ORDERS),
             rating=row.may(_rating, *Gig.RATING),
-            image_url=row.may(values.raw_text, *Gig.IMAGE),
+            image_url=absolute(self._site, row.may(values.raw_text, *Gig.IMAGE)),
             created_at=row.may(values.unix, *Gig.ADDED),
             pause_reason=row.may(values.text, *Gig.PAUSE_REASON),
         )
@@ -140,7 +140,3 @@ def _rating(value: object, path: str) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise drifted(path, "is no rating")
     return str(value)
-
-
-def _absolute(site: str, url: str) -> str:
-    return f"{site}{url}" if url.startswith("/") else url

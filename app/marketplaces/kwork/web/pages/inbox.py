@@ -41,7 +41,6 @@ def _dialog(row: Fields) -> Dialog:
         user=Person(
             id=row.need(values.identifier, *Chat.USER_ID),
             username=row.need(values.label, *Chat.USERNAME),
-            picture_url=row.may(values.raw_text, *Chat.PICTURE),
         ),
         unread=row.need(values.count, *Chat.UNREAD),
         last_message=row.may(values.text, *Chat.MESSAGE) or last.may(values.text, *Chat.MESSAGE),

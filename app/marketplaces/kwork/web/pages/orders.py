@@ -11,7 +11,7 @@ from app.domain.kwork import Order, OrderStatus, Page, Person, Surface
 from app.marketplaces.kwork import values
 from app.marketplaces.kwork.values import Drift, Fields, drifted
 from app.marketplaces.kwork.web.fields import OrderItem, Orders, User
-from app.marketplaces.kwork.web.pages.wants import CURRENCY
+from app.marketplaces.kwork.web.pages.wants import CURRENCY, absolute
 from app.marketplaces.kwork.web.reading import Reading, Rows, Way
 
 
@@ -75,11 +75,11 @@ class OrderReader:
             status=_status(row),
             price_kopecks=row.expect(values.display_kopecks, *OrderItem.PRICE),
             currency=CURRENCY,
-            buyer=_buyer(row),
+            buyer=_buyer(row, self._site),
             url=f"{self._site}/track?id={order_id}",
             gig_title=row.may(values.text, *OrderItem.GIG_TITLE),
-            created_at=row.may(values.unix, *OrderItem.CREATED),
-            deadline_at=row.may(values.unix, *OrderItem.DEADLINE),
+            created_at=row.may(values.moment, *OrderItem.CREATED),
+            deadline_at=row.may(values.moment, *OrderItem.DEADLINE),
             progress=row.may(values.count, *OrderItem.PROGRESS),
             has_stages=row.may(values.truth, *OrderItem.STAGES),
             cancel_requested=row.may(values.truth, *OrderItem.CANCEL),
@@ -111,7 +111,7 @@ def status_word(words: str) -> str | None:
     return next((status for part, status in OrderItem.WORDS if part in lowered), None)
 
 
-def _buyer(row: Fields) -> Person:
+def _buyer(row: Fields, site: str) -> Person:
     name = next((name for name in OrderItem.BUYER if isinstance(row.raw(name), dict)), None)
     if name is None:
         row.note(OrderItem.BUYER[0])
@@ -120,5 +120,5 @@ def _buyer(row: Fields) -> Person:
     return Person(
         id=user.may(values.identifier, *User.ID),
         username=user.expect(values.text, *User.USERNAME) or "",
-        picture_url=user.may(values.raw_text, *User.PICTURE),
+        picture_url=absolute(site, user.may(values.raw_text, *User.PICTURE)),
     )

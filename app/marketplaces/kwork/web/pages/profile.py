@@ -12,6 +12,7 @@ from app.marketplaces.kwork.values import Fields, drifted
 from app.marketplaces.kwork.web.document import Document
 from app.marketplaces.kwork.web.fields import State, User
 from app.marketplaces.kwork.web.markup import attribute, clean, maybe_text, need_text
+from app.marketplaces.kwork.web.pages.wants import absolute
 from app.marketplaces.kwork.web.reading import Reading, Way
 
 
@@ -30,7 +31,7 @@ def read_profile(document: Document, *, site: str) -> Reading[UserProfile]:
         username=username,
         url=f"{site}/user/{username}",
         full_name=maybe_text(root, UserPage.FULL_NAME),
-        picture_url=attribute(picture, "src", "data-src") if picture is not None else None,
+        picture_url=absolute(site, attribute(picture, "src", "data-src")) if picture is not None else None,
         location=maybe_text(root, UserPage.LOCATION),
         profession=maybe_text(root, UserPage.PROFESSION),
         about=maybe_text(root, UserPage.ABOUT),

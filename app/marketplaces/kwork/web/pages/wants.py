@@ -37,7 +37,7 @@ class WantReader:
             created_at=row.expect(values.moscow, *Want.CREATED),
             active_at=row.need(values.moscow, *Want.ACTIVE),
             expires_at=row.expect(values.moscow, *Want.EXPIRES),
-            buyer=read_person(buyer),
+            buyer=_person(buyer, self._site),
             url=f"{self._site}/projects/{project_id}/view",
             parent_category_id=own.may(values.identifier, *OwnFlags.PARENT_CATEGORY),
             offers=row.expect(values.count, *Want.OFFERS),
@@ -51,12 +51,19 @@ class WantReader:
         )
 
 
-def read_person(user: Fields) -> Person:
+def absolute(site: str, address: str | None) -> str | None:
+    """A whole address; ``None`` for a bare file name, whose folder is not known."""
+    if not address or not address.startswith(("http://", "https://", "/")):
+        return None
+    return f"{site}{address}" if address.startswith("/") else address
+
+
+def _person(user: Fields, site: str) -> Person:
     """A user as rows carry them; the number may be missing, the name may not."""
     return Person(
         id=user.expect(values.identifier, *User.ID),
         username=user.need(values.label, *User.USERNAME),
-        picture_url=user.may(values.raw_text, *User.PICTURE),
+        picture_url=absolute(site, user.may(values.raw_text, *User.PICTURE)),
     )
 
 
