@@ -8,4 +8,5 @@ pytest_plugins = [
     "tests.stand_fixtures",
     "tests.web_client",
     "tests.redis_fixtures",
+    "tests.api",
 ]

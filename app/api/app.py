@@ -1,0 +1,101 @@
+"""Builds the HTTP application from the use cases. Holds no state of its own."""
+
+from __future__ import annotations
+
+import importlib.util
+from importlib import import_module
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.openapi.docs import get_swagger_ui_html
+from starlette.middleware.cors import CORSMiddleware
+
+from app.api import problems
+from app.api.describe import document_of
+from app.api.edge import API_PREFIX, BodyLimit, Edge, Paths
+from app.api.rows import json_answer
+from app.api.v1 import auth, chat, gigs, health, orders
+from app.core.settings import Settings
+from app.services.container import Services
+
+TITLE = "Kwork Service"
+VERSION = "0.1.0"
+
+
+def create_app(services: Services, settings: Settings) -> FastAPI:
+    """The application: routes under ``/api/v1``, ``/health`` and ``/docs``."""
+    app = FastAPI(
+        title=TITLE,
+        version=VERSION,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        telemetry={"tracing": False},
+    )
+    app.state.services = services
+    app.state.settings = settings
+    app.state.tenant_header = settings.tenant_id_header.lower().encode()
+    _add_middleware(app, settings)
+    problems.install(app)
+    _add_routes(app)
+    _add_front_page(app, settings)
+    if settings.docs_enabled:
+        _add_docs(app)
+    app.openapi = document_of(  # type: ignore[method-assign]
+        app, tenant_header=settings.tenant_id_header, root_path=settings.root_path.rstrip("/")
+    )
+    return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """Last added is outermost."""
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, on_refusal=problems.body_too_large)
+    app.add_middleware(Paths, root_path=settings.root_path)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", settings.tenant_id_header, "X-Request-ID"],
+            expose_headers=["X-Request-ID", "Retry-After"],
+        )
+    app.add_middleware(Edge, on_error=problems.internal_error)
+
+
+def _add_routes(app: FastAPI) -> None:
+    api = APIRouter(prefix=API_PREFIX)
+    # The busiest route first: routes are tried in order.
+    for module in (orders, gigs, chat, auth):
+        api.include_router(module.router)
+    if importlib.util.find_spec("app.api.v1.crm_sync"):
+        api.include_router(import_module("app.api.v1.crm_sync").router)
+    app.include_router(api)
+    app.include_router(health.router)
+    app.include_router(health.router, prefix=API_PREFIX, include_in_schema=False)
+
+
+def _add_front_page(app: FastAPI, settings: Settings) -> None:
+    @app.get("/", include_in_schema=False)
+    async def front_page() -> Response:
+        links = {"health": "/health", "api": API_PREFIX}
+        if settings.docs_enabled:
+            links["docs"] = "/docs"
+        return json_answer({"service": TITLE, "version": VERSION, **links})
+
+
+def _add_docs(app: FastAPI) -> None:
+    """The page asks for the document beside itself, so that it works behind any prefix."""
+
+    async def docs(request: Request) -> Response:
+        beside = (
+            "docs/openapi.json" if not request.scope["raw_path"].rstrip().endswith(b"/") else "openapi.json"
+        )
+        return get_swagger_ui_html(openapi_url=beside, title=TITLE)
+
+    async def document() -> Response:
+        return json_answer(app.openapi())
+
+    for prefix in ("", API_PREFIX):
+        app.add_api_route(f"{prefix}/docs", docs, include_in_schema=False)
+        app.add_api_route(f"{prefix}/docs/openapi.json", document, include_in_schema=False)
+        app.add_api_route(f"{prefix}/openapi.json", document, include_in_schema=False)

@@ -1,0 +1,189 @@
+"""From database rows to the rows of lists: plain dictionaries, without a model per row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+from starlette.responses import Response
+
+from app.domain.categories import CategoryTree
+from app.services.container import LeadState
+
+_CARD_FIELDS = (
+    "gig_title", "progress", "has_stages", "cancel_requested", "unread_events", "note", "payment_type",
+    "provided_data", "views", "buyer_projects", "buyer_hired_percent", "portfolio_required",
+)  # fmt: skip
+_GIG_FIELDS = ("description", "days", "views", "orders", "rating", "image_url", "created_at", "pause_reason")
+_DIALOG_FIELDS = ("last_message", "online", "archived", "starred", "can_write", "has_active_order")
+_MESSAGE_FIELDS = ("from_id", "to_id", "read", "type", "quoted_id", "order_id")
+
+
+def json_answer(content: object, status: int = 200) -> Response:
+    """JSON as orjson writes it: moments in ISO 8601 with ``Z``, UUIDs as text."""
+    body = orjson.dumps(content, default=_uuid_text, option=orjson.OPT_UTC_Z)
+    return Response(body, status, media_type="application/json")
+
+
+def list_answer(
+    items: list[dict[str, Any]], *, page: int | None, limit: int, total: int, next_cursor: str | None
+) -> Response:
+    """The one shape of lists."""
+    return json_answer(
+        {"items": items, "page": page, "limit": limit, "total": total, "next_cursor": next_cursor}
+    )
+
+
+class RowShapes:
+    """Builds rows; knows categories' names and where user pages are."""
+
+    def __init__(self, categories: CategoryTree, web_url: str) -> None:
+        self._categories = categories
+        self._user_url = f"{web_url}/user/"
+
+    def order(self, row: asyncpg.Record, lead: LeadState | None = None) -> dict[str, Any]:
+        """``OrderRow``. ``lead`` is fresher than what the row was read with."""
+        kind, number = row["kind"], row["id"]
+        return {
+            "id": f"{kind}-{number}",
+            "kind": kind,
+            "kwork_id": number,
+            "account_id": row["account_id"],
+            "title": row["title"],
+            "description": row["description"],
+            "status": row["status"],
+            "price": roubles(row["price_kopecks"]),
+            "max_price": roubles(row["max_price_kopecks"]),
+            "currency": row["currency"],
+            "buyer": self._person(row["buyer_id"], row["buyer_username"]),
+            "category": self._category(row["category_id"]),
+            "url": row["url"],
+            "created_at": row["created_at"],
+            "active_at": row["active_at"],
+            "expires_at": row["expires_at"],
+            "deadline_at": row["deadline_at"],
+            "offers": row["offers"],
+            "listed": row["listed"],
+            "lead": _stored_lead(row) if lead is None else _lead(lead.id, lead.state, lead.reason),
+        }
+
+    def order_card(self, row: asyncpg.Record) -> dict[str, Any]:
+        """``OrderCard``."""
+        details = row["details"]
+        shown = self.order(row)
+        shown.update({name: details.get(name) for name in _CARD_FIELDS})
+        shown["description"] = row["description"] or details.get("description")
+        shown["stages"] = [_stage(stage) for stage in details.get("stages") or ()]
+        shown["attributes"] = details.get("attributes") or {}
+        shown["durations"] = details.get("durations") or []
+        shown["files"] = files(details.get("files"))
+        shown["details_read_at"] = row["details_read_at"]
+        return shown
+
+    def gig(self, row: asyncpg.Record) -> dict[str, Any]:
+        """``GigOut``."""
+        details = row["details"]
+        return {
+            "id": row["id"],
+            "account_id": row["account_id"],
+            "title": row["title"],
+            "state": row["state"],
+            "category": self._category(row["category_id"]),
+            "price": roubles(row["price_kopecks"]),
+            "seller_share": roubles(details.get("seller_share_kopecks")),
+            "currency": row["currency"],
+            "url": row["url"],
+            "listed": row["listed"],
+            **{name: details.get(name) for name in _GIG_FIELDS},
+        }
+
+    def dialog(self, row: asyncpg.Record) -> dict[str, Any]:
+        """``DialogOut``."""
+        details = row["details"]
+        return {
+            "id": row["id"],
+            "account_id": row["account_id"],
+            "partner": self._person(row["kwork_user_id"], row["username"]),
+            "unread": row["unread"],
+            "last_message_at": row["last_message_at"],
+            "messages_read_at": row["messages_read_at"],
+            **{name: details.get(name) for name in _DIALOG_FIELDS},
+        }
+
+    def _person(self, user_id: int | None, username: str) -> dict[str, Any]:
+        return {"id": user_id, "username": username, "url": self._user_url + username if username else None}
+
+    def _category(self, category_id: int | None) -> dict[str, Any] | None:
+        if category_id is None:
+            return None
+        known = self._categories.get(category_id)
+        if known is None:
+            return {"id": category_id, "name": None, "slug": None}
+        return {"id": known.id, "name": known.name, "slug": known.slug}
+
+
+def event(row: asyncpg.Record) -> dict[str, Any]:
+    """``EventOut``."""
+    details = row["details"]
+    return {
+        "id": row["id"],
+        "kind": row["kind"],
+        "type": details.get("type"),
+        "at": row["at"],
+        "author_id": details.get("author_id"),
+        "text": details.get("text"),
+        "files": files(details.get("files")),
+    }
+
+
+def message(row: asyncpg.Record) -> dict[str, Any]:
+    """``MessageOut``."""
+    details = row["details"]
+    return {
+        "id": row["id"],
+        "incoming": row["incoming"],
+        "text": row["text"],
+        "sent_at": row["sent_at"],
+        "files": files(details.get("files")),
+        **{name: details.get(name) for name in _MESSAGE_FIELDS},
+    }
+
+
+def files(stored: Iterable[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
+    """``FileOut`` for each stored attachment."""
+    return [{name: one.get(name) for name in ("id", "name", "url", "size")} for one in stored or ()]
+
+
+def roubles(kopecks: int | None) -> int | float | None:
+    """1500, not 1500.0; 1500.5 where there are kopecks."""
+    if kopecks is None:
+        return None
+    whole, rest = divmod(kopecks, 100)
+    return whole if rest == 0 else kopecks / 100
+
+
+def _stored_lead(row: asyncpg.Record) -> dict[str, Any] | None:
+    lead_id, state = row["lead_id"], row["lead_state"]
+    if lead_id is None and state is None:
+        return None
+    return _lead(lead_id, state or "done", row["lead_reason"])
+
+
+def _lead(lead_id: str | None, state: str, reason: str | None) -> dict[str, Any]:
+    return {"id": lead_id, "state": state, "reason": reason}
+
+
+def _uuid_text(value: object) -> str:
+    # asyncpg's UUID is a subclass that orjson does not know.
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError(type(value).__name__)
+
+
+def _stage(stage: Mapping[str, Any]) -> dict[str, Any]:
+    shown = {name: stage.get(name) for name in ("id", "number", "title", "status", "progress")}
+    shown["price"] = roubles(stage.get("price_kopecks"))
+    return shown

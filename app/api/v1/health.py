@@ -1,0 +1,55 @@
+"""For whoever runs the service: is it alive, can it work."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from fastapi import APIRouter, Response
+
+from app.api.rows import json_answer
+from app.api.v1.deps import UseCases
+from app.models.schemas import Alive, CheckOut, Readiness
+from app.services.container import Probe
+
+log = logging.getLogger(__name__)
+
+router = APIRouter(prefix="/health", tags=["health"])
+
+PROBE_SECONDS = 2.0
+_ALIVE = b'{"status":"ok"}'
+
+
+@router.get("", operation_id="health", summary="Is the process alive", response_model=Alive)
+async def health() -> Response:
+    """Touches nothing: neither the database nor Kwork."""
+    return Response(_ALIVE, media_type="application/json")
+
+
+@router.get(
+    "/ready",
+    operation_id="ready",
+    summary="Can the service work",
+    response_model=Readiness,
+    responses={503: {"model": Readiness, "description": "A critical part is missing."}},
+)
+async def ready(services: UseCases) -> Response:
+    """503 without the database. Without Redis or Chromium it works with less: 200 and `degraded`."""
+    found = await asyncio.gather(*(_asked(probe) for probe in services.probes))
+    checks = {
+        probe.name: CheckOut(ok=ok, critical=probe.critical)
+        for probe, ok in zip(services.probes, found, strict=True)
+    }
+    bad = [check for check in checks.values() if not check.ok]
+    status = "unavailable" if any(check.critical for check in bad) else "degraded" if bad else "ready"
+    answer = {"status": status, "checks": {name: check.model_dump() for name, check in checks.items()}}
+    return json_answer(answer, 503 if status == "unavailable" else 200)
+
+
+async def _asked(probe: Probe) -> bool:
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            return await probe.check()
+    except Exception as error:  # noqa: BLE001 - whatever a probe meets, the part is not there
+        log.warning("%s is not there: %s", probe.name, type(error).__name__)
+        return False

@@ -1,0 +1,154 @@
+"""Projects of the exchange and orders the accounts sell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from app.api import rows
+from app.api.cursors import order_cursor, order_window
+from app.api.describe import problems
+from app.api.v1.deps import UseCases, Viewer, role_too_low, settings_of
+from app.domain.access import Role
+from app.domain.categories import CategoryTree
+from app.domain.errors import Invalid
+from app.domain.kwork import OrderStatus, ProjectStatus
+from app.domain.listing import OrderFilter, OrderId, OrderKind, public_id
+from app.models.schemas import EventOut, EventQuery, Listed, OrderCard, OrderQuery, OrderRow
+from app.services import read_orders
+from app.services.container import LeadState
+
+router = APIRouter(prefix="/orders", tags=["orders"])
+
+PUSH_WAIT_SECONDS = 15.0
+_STATUSES = frozenset(ProjectStatus) | frozenset(OrderStatus)
+
+OrderPath = Annotated[
+    str,
+    Path(
+        alias="id",
+        min_length=1,
+        max_length=40,
+        description="`project-3240184`, `order-5512345`, or the bare Kwork number where only one of them exists.",
+        examples=["project-3240184"],
+    ),
+]
+
+
+@router.get(
+    "",
+    operation_id="list_orders",
+    summary="List projects and orders",
+    response_model=Listed[OrderRow],
+    responses=problems(502),
+)
+async def list_orders(
+    query: Annotated[OrderQuery, Query()], request: Request, caller: Viewer, services: UseCases
+) -> Response:
+    """Newest first: projects by when they (re)appeared on the exchange, orders by when they were made.
+
+    A project matches a price when its range from `price` to `max_price` meets it. 422 `unknown_category` names
+    the nearest ones. `create_leads=true` needs the role *operator* and waits a short time for the CRM; what is
+    not done by then goes on by itself.
+    """
+    if query.create_leads and not caller.role.includes(Role.OPERATOR):
+        raise role_too_low(Role.OPERATOR)
+    tree = await services.categories.tree()
+    wanted = _filter(query, tree)
+    window = order_window(query)
+    async with services.database.tenant(caller.tenant_id) as scope:
+        found = await read_orders.list_orders(scope, wanted, window)
+    leads: Mapping[str, LeadState] = {}
+    if query.create_leads and found.rows:
+        leads = await services.push_leads.push(
+            caller.tenant_id,
+            project_ids=[row["id"] for row in found.rows if row["kind"] == OrderKind.PROJECT],
+            order_ids=[row["id"] for row in found.rows if row["kind"] == OrderKind.ORDER],
+            wait_seconds=PUSH_WAIT_SECONDS,
+        )
+    shapes = rows.RowShapes(tree, settings_of(request).kwork_web_url)
+    return rows.list_answer(
+        [shapes.order(row, leads.get(public_id(row["kind"], row["id"]))) for row in found.rows]
+        if leads
+        else [shapes.order(row) for row in found.rows],
+        page=None if query.cursor else query.page or 1,
+        limit=query.limit,
+        total=found.total,
+        next_cursor=order_cursor(found.next),
+    )
+
+
+@router.get(
+    "/{id}",
+    operation_id="get_order",
+    summary="Show a project or an order",
+    response_model=OrderCard,
+    responses=problems(409),
+)
+async def get_order(number: OrderPath, request: Request, caller: Viewer, services: UseCases) -> Response:
+    """With stages, files and what else its own page tells.
+
+    409 `ambiguous_id`: the bare number belongs to a project and to an order.
+    """
+    wanted = OrderId.parse(number)
+    async with services.database.tenant(caller.tenant_id) as scope:
+        found = await read_orders.get_order(scope, wanted)
+    shapes = rows.RowShapes(await services.categories.tree(), settings_of(request).kwork_web_url)
+    return rows.json_answer(shapes.order_card(found))
+
+
+@router.get(
+    "/{id}/events",
+    operation_id="list_order_events",
+    summary="List an order's events",
+    response_model=Listed[EventOut],
+    responses=problems(),
+)
+async def list_order_events(
+    number: OrderPath, query: Annotated[EventQuery, Query()], caller: Viewer, services: UseCases
+) -> Response:
+    """The order's thread as read last, newest first; `next_cursor` goes into `before`. Projects have none."""
+    wanted = OrderId.parse(number)
+    async with services.database.tenant(caller.tenant_id) as scope:
+        found = await read_orders.list_events(scope, wanted, query.limit, query.before)
+    return rows.list_answer(
+        [rows.event(row) for row in found.rows],
+        page=None if query.before else 1,
+        limit=query.limit,
+        total=found.total,
+        next_cursor=str(found.before) if found.before is not None else None,
+    )
+
+
+def _filter(query: OrderQuery, tree: CategoryTree) -> OrderFilter:
+    return OrderFilter(
+        kind=query.kind,
+        account_id=query.account_id,
+        statuses=_statuses(query.status),
+        category_ids=tree.find(query.category) if query.category else (),
+        min_price_kopecks=_kopecks(query.min_price),
+        max_price_kopecks=_kopecks(query.max_price),
+        words=tuple(query.q.split()[:10]) if query.q else (),
+        created_after=query.created_after,
+        has_lead=query.has_lead,
+    )
+
+
+def _statuses(text: str | None) -> tuple[str, ...]:
+    if not text:
+        return ()
+    found = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not _STATUSES.issuperset(found):
+        raise Invalid(
+            f"Неизвестный статус. Допустимы: {', '.join(sorted(_STATUSES))}.",
+            field="query.status",
+            code="unknown_status",
+        )
+    return found
+
+
+def _kopecks(roubles: Decimal | None) -> int | None:
+    return None if roubles is None else int(roubles * 100)

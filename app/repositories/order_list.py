@@ -1,0 +1,205 @@
+"""The list of projects and orders as the API shows it: newest first, both kinds in one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from app.core.database import TenantConnection
+from app.domain.kwork import OrderStatus, ProjectStatus
+from app.domain.listing import OrderFilter, OrderKind, Position, Window
+
+# In lists an order stands before a project of the same moment.
+_RANK = {OrderKind.ORDER: 0, OrderKind.PROJECT: 1}
+_STATUSES: dict[OrderKind, frozenset[str]] = {
+    OrderKind.PROJECT: frozenset(ProjectStatus),
+    OrderKind.ORDER: frozenset(OrderStatus),
+}
+
+_COLUMNS = {
+    OrderKind.PROJECT: (
+        "'project' AS kind, 1 AS rank, r.id, NULL::uuid AS account_id, r.title, r.description, r.status, "
+        "r.price_kopecks, r.max_price_kopecks, r.currency, r.buyer_id, r.buyer_username, r.category_id, r.url, "
+        "r.created_at, r.active_at, r.expires_at, NULL::timestamptz AS deadline_at, r.offers, "
+        "r.missing_since IS NULL AS listed, r.active_at AS at"
+    ),
+    OrderKind.ORDER: (
+        "'order' AS kind, 0 AS rank, r.id, r.account_id, r.title, NULL::text AS description, r.status, "
+        "r.price_kopecks, NULL::bigint AS max_price_kopecks, r.currency, r.buyer_id, r.buyer_username, "
+        "NULL::bigint AS category_id, r.url, r.created_at, NULL::timestamptz AS active_at, "
+        "NULL::timestamptz AS expires_at, r.deadline_at, NULL::int AS offers, NULL::boolean AS listed, "
+        "r.created_at AS at"
+    ),
+}
+_TABLE = {OrderKind.PROJECT: "market_projects r", OrderKind.ORDER: "orders r"}
+_MOMENT = {OrderKind.PROJECT: "r.active_at", OrderKind.ORDER: "r.created_at"}
+
+_CONNECTION = "(SELECT c.id FROM crm_connections c WHERE c.tenant_id = $1 AND c.name = 'default')"
+_LEAD_JOINS = (
+    f"LEFT JOIN crm_links l ON l.tenant_id = $1 AND l.connection_id = {_CONNECTION} AND l.entity = 'lead' "
+    "  AND l.external_id = 'kwork:' || p.kind || ':' || p.id "
+    f"LEFT JOIN deliveries d ON d.tenant_id = $1 AND d.connection_id = {_CONNECTION} AND d.entity = 'lead' "
+    "  AND d.external_id = 'kwork:' || p.kind || ':' || p.id AND d.state <> 'done'"
+)
+_LEAD_COLUMNS = "l.crm_id AS lead_id, d.state AS lead_state, d.reason AS lead_reason"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRows:
+    """A window of the list. ``more``: there are rows after it."""
+
+    rows: Sequence[asyncpg.Record]
+    total: int
+    more: bool
+
+
+class OrderList:
+    """Projects of the exchange and the tenant's orders."""
+
+    def __init__(self, scope: TenantConnection) -> None:
+        self._connection = scope.connection
+        self._tenant_id = scope.tenant_id
+
+    async def find(self, wanted: OrderFilter, window: Window) -> OrderRows:
+        """Rows that pass the filter, newest first, and how many there are in all."""
+        kinds = _kinds(wanted)
+        if not kinds:
+            return OrderRows((), 0, more=False)
+        statement, arguments = list_statement(self._tenant_id, kinds, wanted, window)
+        found = await self._connection.fetch(statement, *arguments)
+        rows = found[: window.limit] if found[0]["id"] is not None else ()
+        return OrderRows(rows, found[0]["total"], more=len(found) > window.limit)
+
+    async def cards(self, number: int, kinds: Sequence[OrderKind]) -> list[asyncpg.Record]:
+        """The project and the order (of those kinds) with that Kwork number, with their ``details``."""
+        branches = " UNION ALL ".join(
+            f"SELECT {_COLUMNS[kind]}, r.details, {_DETAILS_READ[kind]} AS details_read_at "  # noqa: S608
+            f"FROM {_TABLE[kind]} WHERE r.id = $2{_OWN[kind]}"
+            for kind in kinds
+        )
+        return await self._connection.fetch(  # type: ignore[no-any-return]
+            f"WITH p AS ({branches}) SELECT p.*, {_LEAD_COLUMNS} FROM p {_LEAD_JOINS} WHERE $1::text IS NOT NULL",  # noqa: S608
+            self._tenant_id,
+            number,
+        )
+
+    async def events(self, order_id: int, limit: int, before: int | None) -> list[asyncpg.Record]:
+        """Events of an order, newest first; ``before`` is the id of the last one already seen."""
+        return await self._connection.fetch(  # type: ignore[no-any-return]
+            "SELECT e.id, e.kind, e.at, e.details FROM order_events e "
+            "WHERE e.tenant_id = $1 AND e.order_id = $2 AND ($3::bigint IS NULL OR e.id < $3) "
+            "ORDER BY e.id DESC LIMIT $4",
+            self._tenant_id,
+            order_id,
+            before,
+            limit,
+        )
+
+    async def events_total(self, order_id: int) -> int:
+        """How many events of the order are stored."""
+        total: int = await self._connection.fetchval(
+            "SELECT count(*) FROM order_events WHERE tenant_id = $1 AND order_id = $2",
+            self._tenant_id,
+            order_id,
+        )
+        return total
+
+
+_OWN = {OrderKind.PROJECT: "", OrderKind.ORDER: " AND r.tenant_id = $1"}
+_DETAILS_READ = {OrderKind.PROJECT: "NULL::timestamptz", OrderKind.ORDER: "r.details_read_at"}
+
+
+def list_statement(
+    tenant_id: str, kinds: Sequence[OrderKind], wanted: OrderFilter, window: Window
+) -> tuple[str, list[Any]]:
+    """The SQL of the list and its arguments; ``$1`` is the tenant. One row more than asked for tells ``more``."""
+    arguments: list[Any] = [tenant_id]
+    branches, counts = [], []
+    reach = _argument(arguments, window.offset + window.limit + 1)
+    for kind in kinds:
+        where = " AND ".join(_conditions(kind, wanted, arguments))
+        counts.append(f"(SELECT count(*) FROM {_TABLE[kind]} WHERE {where})")  # noqa: S608
+        if window.after is not None:
+            where += f" AND {_after(kind, window.after, arguments)}"
+        branches.append(
+            f"(SELECT {_COLUMNS[kind]} FROM {_TABLE[kind]} WHERE {where} "  # noqa: S608
+            f"ORDER BY {_MOMENT[kind]} DESC NULLS LAST, r.id DESC LIMIT {reach})"
+        )
+    limit, offset = _argument(arguments, window.limit + 1), _argument(arguments, window.offset)
+    statement = (
+        f"WITH p AS (SELECT * FROM ({' UNION ALL '.join(branches)}) u "  # noqa: S608
+        f"ORDER BY at DESC NULLS LAST, rank, id DESC LIMIT {limit} OFFSET {offset}) "
+        f"SELECT t.total, p.*, {_LEAD_COLUMNS} FROM (SELECT {' + '.join(counts)} AS total) t "
+        f"LEFT JOIN p ON true {_LEAD_JOINS} ORDER BY p.at DESC NULLS LAST, p.rank, p.id DESC"
+    )
+    return statement, arguments
+
+
+def _kinds(wanted: OrderFilter) -> list[OrderKind]:
+    """Projects belong to no account, and orders to no category."""
+    return [
+        kind
+        for kind in OrderKind
+        if wanted.kind in (None, kind)
+        and not (kind is OrderKind.PROJECT and wanted.account_id is not None)
+        and not (kind is OrderKind.ORDER and wanted.category_ids)
+        and (not wanted.statuses or _STATUSES[kind].intersection(wanted.statuses))
+    ]
+
+
+def _conditions(kind: OrderKind, wanted: OrderFilter, arguments: list[Any]) -> list[str]:
+    is_project = kind is OrderKind.PROJECT
+    found = ["true"] if is_project else ["r.tenant_id = $1"]
+    if wanted.account_id is not None:
+        found.append(f"r.account_id = {_argument(arguments, wanted.account_id)}")
+    if wanted.statuses:
+        found.append(f"r.status = ANY ({_argument(arguments, list(wanted.statuses))}::text[])")
+    if wanted.category_ids:
+        ids = _argument(arguments, list(wanted.category_ids))
+        found.append(
+            f"(r.category_id = ANY ({ids}::bigint[]) OR r.parent_category_id = ANY ({ids}::bigint[]))"
+        )
+    if wanted.min_price_kopecks is not None:
+        price = "r.max_price_kopecks" if is_project else "r.price_kopecks"
+        found.append(f"{price} >= {_argument(arguments, wanted.min_price_kopecks)}")
+    if wanted.max_price_kopecks is not None:
+        found.append(f"r.price_kopecks <= {_argument(arguments, wanted.max_price_kopecks)}")
+    if wanted.created_after is not None:
+        found.append(f"r.created_at > {_argument(arguments, wanted.created_after)}")
+    text = "r.title || ' ' || r.buyer_username" + (" || ' ' || r.description" if is_project else "")
+    found.extend(f"({text}) ILIKE {_argument(arguments, _pattern(word))}" for word in wanted.words)
+    if wanted.has_lead is not None:
+        found.append(("" if wanted.has_lead else "NOT ") + _HAS_LEAD.format(kind=kind))
+    return found
+
+
+_HAS_LEAD = (
+    "EXISTS (SELECT FROM crm_links k WHERE k.tenant_id = $1 AND k.connection_id = "
+    f"{_CONNECTION} AND k.entity = 'lead' AND k.external_id = 'kwork:{{kind}}:' || r.id)"
+)
+
+
+def _after(kind: OrderKind, position: Position, arguments: list[Any]) -> str:
+    moment = _MOMENT[kind]
+    number = _argument(arguments, position.id)
+    later_kind = _RANK[kind] > _RANK[position.kind]
+    same_kind = (
+        f"r.id < {number}" if kind is position.kind else f"({number}::bigint IS NOT NULL AND {later_kind})"
+    )
+    if position.at is None:
+        return f"({moment} IS NULL AND {same_kind})"
+    at = _argument(arguments, position.at)
+    return f"({moment} < {at} OR {moment} IS NULL OR ({moment} = {at} AND {same_kind}))"
+
+
+def _argument(arguments: list[Any], value: object) -> str:
+    arguments.append(value)
+    return f"${len(arguments)}"
+
+
+def _pattern(word: str) -> str:
+    escaped = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"

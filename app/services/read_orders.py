@@ -1,0 +1,64 @@
+"""Reading stored projects and orders for a person or a CRM."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import asyncpg
+
+from app.core.database import TenantConnection
+from app.domain.errors import Conflict, NotFound
+from app.domain.listing import OrderFilter, OrderId, OrderKind, Position, Window
+from app.repositories.order_list import OrderList
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPage:
+    """A page of the list; ``next`` is where it ended when there is more."""
+
+    rows: Sequence[asyncpg.Record]
+    total: int
+    next: Position | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Events of an order, newest first; ``before`` fetches the next page."""
+
+    rows: Sequence[asyncpg.Record]
+    total: int
+    before: int | None
+
+
+async def list_orders(scope: TenantConnection, wanted: OrderFilter, window: Window) -> OrderPage:
+    """Projects and orders that pass the filter, newest first."""
+    found = await OrderList(scope).find(wanted, window)
+    if not found.more:
+        return OrderPage(found.rows, found.total, None)
+    last = found.rows[-1]
+    return OrderPage(found.rows, found.total, Position(last["at"], OrderKind(last["kind"]), last["id"]))
+
+
+async def get_order(scope: TenantConnection, wanted: OrderId) -> asyncpg.Record:
+    """One project or order. Raises ``NotFound``, or ``Conflict`` when a bare number means two things."""
+    kinds = (wanted.kind,) if wanted.kind else tuple(OrderKind)
+    found = await OrderList(scope).cards(wanted.number, kinds)
+    if not found:
+        raise NotFound("Такого заказа или проекта нет.")
+    if len(found) > 1:
+        raise Conflict(
+            "Под этим номером есть и проект, и заказ: укажите project-… или order-….", code="ambiguous_id"
+        )
+    return found[0]
+
+
+async def list_events(scope: TenantConnection, wanted: OrderId, limit: int, before: int | None) -> EventPage:
+    """Events of an order the tenant sells. Raises ``NotFound``; projects have no events."""
+    orders = OrderList(scope)
+    if wanted.kind is OrderKind.PROJECT or not await orders.cards(wanted.number, (OrderKind.ORDER,)):
+        raise NotFound("Такого заказа или проекта нет.")
+    rows = await orders.events(wanted.number, limit + 1, before)
+    shown = rows[:limit]
+    total = await orders.events_total(wanted.number)
+    return EventPage(shown, total, shown[-1]["id"] if len(rows) > limit else None)

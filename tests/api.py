@@ -1,0 +1,265 @@
+"""The API over a real database, without a network: an ASGI client per caller, and rows to look at."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import httpx2
+import jwt
+import pytest_asyncio
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from app.api.app import create_app
+from app.core.database import Database
+from app.core.limits import RateLimits
+from app.core.passwords import Passwords
+from app.core.settings import Settings
+from app.core.tokens import SharedSecretTokens
+from app.services.authenticate import Authenticator, Login, TenantRules
+from app.services.container import LeadState, Probe, Services
+from app.services.read_categories import Categories
+
+SECRET = "a secret of the tests, long enough for HMAC"
+NOW = "2026-05-20T10:00:00Z"
+
+
+class FakePushLeads:
+    """Remembers what it was asked to push and says it is done."""
+
+    def __init__(self) -> None:
+        self.pushed: list[tuple[str, tuple[str, ...]]] = []
+
+    async def push(
+        self, tenant_id: str, *, project_ids: Sequence[int], order_ids: Sequence[int], wait_seconds: float
+    ) -> Mapping[str, LeadState]:
+        ids = (*(f"project-{one}" for one in project_ids), *(f"order-{one}" for one in order_ids))
+        self.pushed.append((tenant_id, ids))
+        return {one: LeadState(f"lead of {one}", "done", None) for one in ids}
+
+
+class FakeReadAccount:
+    """Remembers which dialogs were to be read from Kwork."""
+
+    def __init__(self) -> None:
+        self.read: list[tuple[str, UUID]] = []
+
+    async def messages(self, tenant_id: str, dialog_id: UUID) -> None:
+        self.read.append((tenant_id, dialog_id))
+
+
+@dataclass
+class Api:
+    """The application with its doubles at the far ends, and tokens for whoever calls."""
+
+    app: FastAPI
+    settings: Settings
+    database: Database
+    passwords: Passwords
+    push_leads: FakePushLeads = field(default_factory=FakePushLeads)
+    read_account: FakeReadAccount = field(default_factory=FakeReadAccount)
+
+    def client(self, token: str | None = None, **headers: str) -> httpx2.AsyncClient:
+        """A client that sends this token; never follows a redirect."""
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        transport = httpx2.ASGITransport(app=self.app, client=("192.0.2.7", 40000))
+        return httpx2.AsyncClient(transport=transport, base_url="http://service.test", headers=headers)
+
+    def admin(self, tenant_id: str) -> httpx2.AsyncClient:
+        """A client of the tenant's administrator."""
+        return self.client(token(tenant_id))
+
+
+def claims(tenant_id: str | None = "a", **changes: Any) -> dict[str, Any]:
+    """Claims as the gateway writes them; a change to ``None`` leaves the claim out."""
+    now = int(time.time())
+    found = {
+        "sub": "user-1",
+        "email": "user@example.com",
+        "tenant_id": tenant_id,
+        "role": "ADMIN",
+        "type": "access",
+        "iat": now,
+        "exp": now + 600,
+        **changes,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def token(tenant_id: str | None = "a", **changes: Any) -> str:
+    """A signed token."""
+    return jwt.encode(claims(tenant_id, **changes), SECRET, algorithm="HS256")
+
+
+def settings_for_tests(**changes: Any) -> Settings:
+    """Settings that look at neither the environment nor ``.env``."""
+    given = {"secret_key": SecretStr(SECRET), "kwork_web_url": "https://kwork.ru", **changes}
+    return Settings.model_construct(**{**Settings.model_construct().model_dump(), **given})
+
+
+def build_api(database: Database, **changes: Any) -> Api:
+    """The application over that database."""
+    settings = settings_for_tests(**changes)
+    tokens = SharedSecretTokens(
+        SECRET,
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+        minutes=settings.access_token_minutes,
+    )
+    passwords = Passwords()
+    rules = TenantRules(settings.default_tenant_id, settings.allow_default_tenant)
+    push_leads, read_account = FakePushLeads(), FakeReadAccount()
+
+    async def database_is_there() -> bool:
+        async with database.shared() as connection:
+            return bool(await connection.fetchval("SELECT true"))
+
+    services = Services(
+        database=database,
+        authenticator=Authenticator(database, tokens, rules),
+        login=Login(
+            database, tokens, passwords, RateLimits(None), per_minute=settings.login_limit_per_minute
+        ),
+        categories=Categories(database),
+        accounts=None,
+        push_leads=push_leads,
+        read_account=read_account,
+        sync=None,
+        probes=(Probe("database", True, database_is_there),),
+    )
+    return Api(create_app(services, settings), settings, database, passwords, push_leads, read_account)
+
+
+@pytest_asyncio.fixture
+async def api(database: Database) -> AsyncIterator[Api]:
+    """The application over an empty database."""
+    yield build_api(database)
+
+
+@dataclass(frozen=True)
+class Shop:
+    """What ``stock`` put into a tenant."""
+
+    tenant_id: str
+    account_id: UUID
+    order_id: int
+    gig_id: int
+    dialog_id: UUID
+    partner: str
+    canary: str
+
+
+async def stock(owner: asyncpg.Connection, tenant_id: str, number: int) -> Shop:
+    """One row of everything for a tenant, each carrying the canary ``secret-of-<tenant>``."""
+    canary = f"secret-of-{tenant_id}"
+    await owner.execute("INSERT INTO tenants (id, name) VALUES ($1, $1) ON CONFLICT DO NOTHING", tenant_id)
+    account_id = await owner.fetchval(
+        "INSERT INTO accounts (tenant_id, title, login, state) VALUES ($1, $2, $2, 'connected') RETURNING id",
+        tenant_id,
+        canary,
+    )
+    await add_order(owner, tenant_id, account_id, number, title=canary, details={"note": canary})
+    await owner.execute(
+        "INSERT INTO order_events (tenant_id, order_id, id, kind, at, details) "
+        "VALUES ($1, $2, $3, 'taken_into_work', now(), $4::text::jsonb)",
+        tenant_id,
+        number,
+        number,
+        f'{{"text": "{canary}"}}',
+    )
+    await owner.execute(
+        "INSERT INTO gigs (tenant_id, id, account_id, title, state, category_id, price_kopecks, currency, url, "
+        "details, content_hash) VALUES ($1, $2, $3, $4, 'active', 41, 150000, 'RUB', 'https://kwork.ru/g', '{}', '')",
+        tenant_id,
+        number,
+        account_id,
+        canary,
+    )
+    dialog_id = await owner.fetchval(
+        "INSERT INTO dialogs (tenant_id, account_id, username, kwork_user_id, unread, last_message_at, details, "
+        "content_hash) VALUES ($1, $2, $3, $4, 1, now(), $5::text::jsonb, '') RETURNING id",
+        tenant_id,
+        account_id,
+        f"partner_of_{tenant_id}",
+        number,
+        f'{{"last_message": "{canary}"}}',
+    )
+    await owner.execute(
+        "INSERT INTO messages (tenant_id, dialog_id, id, incoming, sent_at, text, details) "
+        "VALUES ($1, $2, $3, true, now(), $4, '{}')",
+        tenant_id,
+        dialog_id,
+        number,
+        canary,
+    )
+    return Shop(tenant_id, account_id, number, number, dialog_id, f"partner_of_{tenant_id}", canary)
+
+
+async def add_order(
+    owner: asyncpg.Connection, tenant_id: str, account_id: UUID, number: int, **changes: Any
+) -> None:
+    """An order of the account; ``created_at`` is an ISO string or ``None``."""
+    row: dict[str, Any] = {
+        "title": f"Заказ {number}",
+        "status": "in_progress",
+        "price_kopecks": 500000,
+        "buyer_username": "buyer_one",
+        "created_at": NOW,
+        "details": {},
+        **changes,
+    }
+    await owner.execute(
+        "INSERT INTO orders (tenant_id, id, account_id, title, status, price_kopecks, currency, buyer_id, "
+        "buyer_username, url, created_at, details, content_hash) VALUES ($1, $2::bigint, $3, $4, $5, $6, 'RUB', 77, $7, "
+        "'https://kwork.ru/track?id=' || $2::bigint, $8::text::timestamptz, $9::text::jsonb, '')",
+        tenant_id,
+        number,
+        account_id,
+        row["title"],
+        row["status"],
+        row["price_kopecks"],
+        row["buyer_username"],
+        row["created_at"],
+        json.dumps(row["details"]),
+    )
+
+
+async def add_project(owner: asyncpg.Connection, number: int, **changes: Any) -> None:
+    """A project of the exchange; moments are ISO strings or ``None``."""
+    row: dict[str, Any] = {
+        "title": f"Проект {number}",
+        "description": "Нужен сайт",
+        "status": "active",
+        "category_id": 37,
+        "parent_category_id": 11,
+        "price_kopecks": 150000,
+        "max_price_kopecks": 450000,
+        "active_at": NOW,
+        "created_at": NOW,
+        "details": {},
+        **changes,
+    }
+    await owner.execute(
+        "INSERT INTO market_projects (id, title, description, status, category_id, parent_category_id, "
+        "price_kopecks, max_price_kopecks, currency, buyer_id, buyer_username, created_at, active_at, url, details, "
+        "content_hash) VALUES ($1::bigint, $2, $3, $4, $5, $6, $7, $8, 'RUB', 78, 'buyer_two', $9::text::timestamptz, "
+        "$10::text::timestamptz, 'https://kwork.ru/projects/' || $1::bigint, $11::text::jsonb, '')",
+        number,
+        row["title"],
+        row["description"],
+        row["status"],
+        row["category_id"],
+        row["parent_category_id"],
+        row["price_kopecks"],
+        row["max_price_kopecks"],
+        row["created_at"],
+        row["active_at"],
+        json.dumps(row["details"]),
+    )
