@@ -42,6 +42,8 @@ class Door:
             await self.app(scope, receive, send)
             return
         incoming = await read(scope, receive)
+        if incoming is None:
+            return
         entry = self.journal.arrived(
             self.surface,
             incoming.method,
@@ -157,13 +159,13 @@ def _spoiled_answer(fault: Fault) -> tuple[int, str, str, dict[str, Any]]:
     return int(fault.params.get("status", 500)), kind, text, fault.params.get("headers", {})
 
 
-async def read(scope: Scope, receive: Receive) -> Incoming:
-    """The whole request, up to MAX_BODY; more is thrown away."""
+async def read(scope: Scope, receive: Receive) -> Incoming | None:
+    """The whole request, up to MAX_BODY, more is thrown away; None when the caller left while sending."""
     chunks, size = [], 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            break
+            return None
         size += len(message.get("body", b""))
         if size <= MAX_BODY:
             chunks.append(message.get("body", b""))

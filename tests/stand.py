@@ -10,11 +10,13 @@ Rows come as the control API gives them: plain dictionaries, unix seconds, whole
 """
 
 import json
+import os
 import selectors
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import httpx2
 
@@ -26,8 +28,8 @@ Row = dict[str, Any]
 class Stand:
     """`web`, `api`, `crm`, `control` are base addresses; `accounts` sign-in data, the main one first."""
 
-    def __init__(self, process: subprocess.Popen[bytes], hello: Row) -> None:
-        self.process = process
+    def __init__(self, process: subprocess.Popen[bytes], hello: Row, complaints: IO[bytes]) -> None:
+        self.process, self._complaints = process, complaints
         self.web: str = hello["web"]
         self.api: str = hello["api"]
         self.crm: str = hello["crm"]
@@ -41,12 +43,14 @@ class Stand:
     def start(cls, *arguments: str) -> Self:
         """Starts `python -m sandbox` on free ports; it ends with this process. Raises RuntimeError."""
         command = [sys.executable, "-m", "sandbox", "--die-with-parent", *arguments]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        complaints = tempfile.TemporaryFile()  # noqa: SIM115 lives as long as the stand
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=complaints)
         line = _first_line(process)
         if not line:
             process.kill()
-            raise RuntimeError(f"the sandbox did not start: {process.communicate()[1].decode()}")
-        return cls(process, json.loads(line))
+            process.wait()
+            raise RuntimeError(f"the sandbox did not start: {_text(complaints)}")
+        return cls(process, json.loads(line), complaints)
 
     def stop(self) -> None:
         self._client.close()
@@ -56,9 +60,13 @@ class Stand:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait(5)
-        for pipe in (self.process.stdout, self.process.stderr):
+        for pipe in (self.process.stdout, self._complaints):
             if pipe:
                 pipe.close()
+
+    def complaints(self) -> str:
+        """What the sandbox wrote to stderr so far: tracebacks of its own faults, normally nothing."""
+        return _text(self._complaints)
 
     def __enter__(self) -> Self:
         return self
@@ -206,6 +214,11 @@ class Stand:
 
     def offers(self, account: str | None = None) -> list[Row]:
         return self.call("GET", "/offers", account=account)
+
+
+def _text(written: IO[bytes]) -> str:
+    descriptor = written.fileno()  # read by place: the sandbox writes through the same position
+    return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode()
 
 
 def _first_line(process: subprocess.Popen[bytes]) -> bytes:

@@ -37,7 +37,7 @@ def account_of(sandbox: "Sandbox", given: Given) -> Account:
     if name is None and accounts:
         return next(iter(accounts.values()))
     found = queries.find_account(sandbox.world, str(name))
-    if found is None and str(name).isdigit():
+    if found is None and str(name).isdecimal():
         found = accounts.get(int(str(name)))
     if found is None:
         raise MissingError(f"no account {name!r}")

@@ -70,11 +70,11 @@ def _all(pairs: list[tuple[str, str]], name: str) -> list[str]:
 
 
 def _numbers(values: list[str]) -> list[int]:
-    return [int(part) for value in values for part in value.split(",") if part.strip().isdigit()]
+    return [int(part) for value in values for part in value.split(",") if part.strip().isdecimal()]
 
 
 def _number(value: str | None, default: int | None = None) -> int | None:
-    return int(value) if value and value.strip().isdigit() else default
+    return int(value) if value and value.strip().isdecimal() else default
 
 
 def _list_page(visit: Visit, wanted: ProjectFilter, number: int, title: str) -> Response:
@@ -108,7 +108,8 @@ def _parts(visit: Visit, wanted: ProjectFilter, number: int, drift: Any) -> _Par
     viewed = visit.account.viewed_projects if visit.account else set()
     now = world.clock.now()
     rows = [
-        want_row(world, p, visit.site.settings.web_url, now if p.id in viewed else None) for p in page.items
+        want_row(world, p, visit.site.settings.told_web_url, now if p.id in viewed else None)
+        for p in page.items
     ]
     cards = "".join(card(row) for row in rows)
     data = _state(visit, wanted, page, rows)
@@ -176,7 +177,7 @@ def _filter_row(wanted: ProjectFilter) -> dict[str, Any]:
 
 def _pagination(visit: Visit, page: Page[Project], rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Laravel's [CAP]."""
-    base = visit.site.settings.web_url + visit.incoming.path
+    base = visit.site.settings.told_web_url + visit.incoming.path
     others = [(k, v) for k, v in parse_qsl(visit.incoming.raw_query) if k != "page"]
 
     def url(number: int) -> str | None:
@@ -243,7 +244,7 @@ async def project(visit: Visit) -> Response:
     found = visit.world.projects.get(visit.request.path_params["id"])
     if found is None or found.status in {"cancel", "delete"}:
         return html(message_page(visit, "Проект не найден", "Проект удалён или никогда не существовал."), 404)
-    row = want_row(visit.world, found, visit.site.settings.web_url)
+    row = want_row(visit.world, found, visit.site.settings.told_web_url)
     markup = card(row) + _invitation(visit, found, row)
     need = {str(found.id): need_portfolio_row(visit.world, found)}
     data = {"wantData": row, "userNeedPortfolioList": need, "wantModelStatuses": WANT_STATUSES}

@@ -95,7 +95,7 @@ def _error(target: str, text: str) -> dict[str, str]:
 
 
 def _int(value: Any) -> int | None:
-    return int(value) if str(value).strip().isdigit() else None
+    return int(value) if str(value).strip().isdecimal() else None
 
 
 def _price(form: dict[str, Any], gig: Gig | None) -> int:

@@ -42,7 +42,7 @@ async def page(visit: Visit) -> Response:
     group = str(visit.incoming.query.get("group", "all"))
     group = group if group in GROUPS else "all"
     number = visit.incoming.query.get("page", "1")
-    data = _state(visit, group, int(number) if number.isdigit() else 1)
+    data = _state(visit, group, int(number) if number.isdecimal() else 1)
     if drift := visit.faults.drift():
         data = drift.shape(data)
     state = php_object({name: php_json(value) for name, value in data.items()})
@@ -157,7 +157,7 @@ async def tab(visit: Visit) -> Response:
 
 def own_gig(visit: Visit, number: Any) -> Gig | None:
     """None for a missing gig and for somebody else's alike."""
-    gig = visit.world.gigs.get(int(number)) if str(number).isdigit() else None
+    gig = visit.world.gigs.get(int(number)) if str(number).isdecimal() else None
     return gig if gig and gig.account_id == _me(visit) else None
 
 

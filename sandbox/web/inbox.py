@@ -24,7 +24,7 @@ TYPES = (
 async def page(visit: Visit) -> Response:
     number = visit.incoming.query.get("page", "1")
     found = queries.dialogs_of(visit.world, _me(visit).user_id)
-    shown = queries.page_of(found, int(number) if number.isdigit() else 1, PER_PAGE)
+    shown = queries.page_of(found, int(number) if number.isdecimal() else 1, PER_PAGE)
     rows: Any = [_chat_row(visit, dialog) for dialog in shown.items]
     if drift := visit.faults.drift():
         rows = drift.shape(rows)
@@ -166,7 +166,7 @@ def _refusal(visit: Visit, user_id: int | None, text: str, has_files: bool) -> s
 
 
 def _int(value: Any) -> int | None:
-    return int(value) if str(value).strip().isdigit() else None
+    return int(value) if str(value).strip().isdecimal() else None
 
 
 def _me(visit: Visit) -> Account:

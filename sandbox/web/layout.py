@@ -15,6 +15,7 @@ CAPTCHA_CONFIG = {
     "isYandexSmartCaptcha": True,
     "yandexSmartCaptchaSiteKey": "ysc1_sandbox000000000000000000000000000000",
     "yandexSmartCaptchaFieldName": "smart-token",
+    "yandexSmartCaptchaScript": "https://smartcaptcha.yandexcloud.net/captcha.js",  # named, never loaded here
 }
 TECHNICAL_WORKS = (
     "Внимание! Каждый день с 7:00 до 8:00 по московскому времени возможны плановые технические работы."
@@ -79,8 +80,8 @@ def _window(visit: Visit) -> dict[str, Any]:
         "USER_LOGIN": account.username if account else "",
         "actorType": "worker" if account else None,
         "csrftoken": visit.session.csrf if visit.session else None,
-        "ORIGIN_URL": visit.site.settings.web_url,
-        "CANONICAL_ORIGIN_URL": visit.site.settings.web_url,
+        "ORIGIN_URL": visit.site.settings.told_web_url,
+        "CANONICAL_ORIGIN_URL": visit.site.settings.told_web_url,
         "serverTime": int(now),
         "serverTimeMsk": moscow(now),
         "technicalWorksText": TECHNICAL_WORKS,

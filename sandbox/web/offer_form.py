@@ -21,14 +21,14 @@ async def page(visit: Visit) -> Response:
     """`/new_offer?project=<id>`: draft key, csrf, «Осталось N из M»."""
     assert visit.account is not None, "the route is private"
     wanted = str(visit.incoming.query.get("project", ""))
-    project = visit.world.projects.get(int(wanted)) if wanted.isdigit() else None
+    project = visit.world.projects.get(int(wanted)) if wanted.isdecimal() else None
     if project is None or not queries.is_listed(visit.world, project):
         return html(message_page(visit, "Проект закрыт", "Проект закрыт или находится в архиве."))
     key = draft_key(visit, project.id)
     account = visit.account
     state = {
         "draftKey": key,
-        "wantData": want_row(visit.world, project, visit.site.settings.web_url),
+        "wantData": want_row(visit.world, project, visit.site.settings.told_web_url),
         "userNeedPortfolioList": {str(project.id): need_portfolio_row(visit.world, project)},
         "offerDraft": visit.world.offer_drafts.get((account.user_id, project.id), ""),
         "availableDurations": list(DURATIONS),
@@ -83,7 +83,7 @@ async def draft(visit: Visit) -> Response:
     assert visit.account is not None, "the route is private"
     form = visit.incoming.form
     wanted = str(form.get("projectId", ""))
-    if not wanted.isdigit() or not _DRAFT_KEY.fullmatch(str(form.get("draftKey", ""))):
+    if not wanted.isdecimal() or not _DRAFT_KEY.fullmatch(str(form.get("draftKey", ""))):
         return answer({"success": False, "error": "Черновик не найден"})
     visit.world.offer_drafts[visit.account.user_id, int(wanted)] = str(form.get("message", ""))
     return answer({"success": True, "data": {"draftKey": form["draftKey"]}})

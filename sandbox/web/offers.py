@@ -66,7 +66,7 @@ async def delete(visit: Visit) -> Response:
 
 async def add_view(visit: Visit) -> Response:
     given = visit.incoming.form.get("wantIds[]") or []
-    seen = {int(number) for number in given if str(number).isdigit()} & set(visit.world.projects)
+    seen = {int(number) for number in given if str(number).isdecimal()} & set(visit.world.projects)
     _me(visit).viewed_projects.update(seen)
     visit.world.changed()
     visit.entry.decide("projects marked viewed", projects=sorted(seen))
@@ -137,7 +137,7 @@ def _own_offer(visit: Visit, form: dict[str, Any]) -> Offer | None:
 
 
 def _int(value: Any) -> int | None:
-    return int(value) if str(value).strip().isdigit() else None
+    return int(value) if str(value).strip().isdecimal() else None
 
 
 def _me(visit: Visit) -> Account:

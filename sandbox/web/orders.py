@@ -36,7 +36,7 @@ async def shell(visit: Visit) -> Response:
 
 async def rows(visit: Visit) -> Response:
     query = visit.incoming.query
-    number = int(query["page"]) if str(query.get("page", "")).isdigit() else 1
+    number = int(query["page"]) if str(query.get("page", "")).isdecimal() else 1
     kind = str(query.get("s", "all"))
     found = queries.orders_of(visit.world, _me(visit), kind)
     if query.get("a") == "asc":
@@ -109,7 +109,7 @@ async def count(visit: Visit) -> Response:
 
 async def track(visit: Visit) -> Response:
     wanted = str(visit.incoming.query.get("id", ""))
-    order = queries.order_of(visit.world, _me(visit), int(wanted)) if wanted.isdigit() else None
+    order = queries.order_of(visit.world, _me(visit), int(wanted)) if wanted.isdecimal() else None
     if order is None:
         return html(message_page(visit, "Заказ не найден", "Такого заказа нет или он вам недоступен."), 404)
     window = {

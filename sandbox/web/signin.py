@@ -74,7 +74,7 @@ async def login_by_token(visit: Visit) -> Response:
     visit.entry.decide("signed in by token")
     target = bridge.url_to_redirect
     inside = target.startswith("/") and not target.startswith("//")
-    return redirect(target if inside or target.startswith(visit.site.settings.web_url + "/") else "/")
+    return redirect(target if inside or target.startswith(visit.site.settings.told_web_url + "/") else "/")
 
 
 async def logout(visit: Visit) -> Response:

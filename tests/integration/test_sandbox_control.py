@@ -1,5 +1,6 @@
 """The sandbox as a program: start, ports, world, time, isolation of accounts."""
 
+import json
 import subprocess
 import sys
 from collections import Counter
@@ -37,6 +38,19 @@ def test_sigterm_ends_it_at_once_even_with_a_client_connected() -> None:
         running.process.terminate()
         assert running.process.wait(3) == 0
     running.stop()
+
+
+def test_it_ends_with_its_parent_even_after_kill_9() -> None:
+    code = (
+        "import subprocess, sys, time; subprocess.Popen([sys.executable, '-m', 'sandbox', '--projects', '1', "
+        "'--orders', '1', '--die-with-parent']); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout
+        hello = json.loads(parent.stdout.readline())
+        assert httpx2.get(hello["control"]).status_code == 200
+        parent.kill()
+        assert parent.stdout.read() == b""  # ends when the last holder of the pipe, the sandbox, is gone
 
 
 def test_the_same_seed_makes_the_same_world_and_another_seed_another(kwork_stand: Stand) -> None:

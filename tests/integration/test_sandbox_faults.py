@@ -89,6 +89,7 @@ def test_a_cut_answer_was_acted_on_and_stands_in_the_journal(kwork_stand: Stand)
     assert refused["decided"] == ["fault: drop"]
     assert cut["body"]["message_body"] == "раз"
     assert cut["answered"]["cut_after"] < cut["answered"]["bytes"]
+    assert kwork_stand.complaints() == ""
 
 
 def test_a_slow_answer_stands_in_the_journal_before_it_is_given(kwork_stand: Stand) -> None:
