@@ -1,6 +1,10 @@
 """The sandbox as a program: start, ports, world, time, isolation of accounts."""
 
+import contextlib
 import json
+import os
+import select
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -42,15 +46,22 @@ def test_sigterm_ends_it_at_once_even_with_a_client_connected() -> None:
 
 def test_it_ends_with_its_parent_even_after_kill_9() -> None:
     code = (
-        "import subprocess, sys, time; subprocess.Popen([sys.executable, '-m', 'sandbox', '--projects', '1', "
-        "'--orders', '1', '--die-with-parent']); time.sleep(60)"
+        "import subprocess, sys, time; child = subprocess.Popen([sys.executable, '-m', 'sandbox', "
+        "'--projects', '1', '--orders', '1', '--die-with-parent']); print(child.pid, flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE) as parent:
         assert parent.stdout
+        child = int(parent.stdout.readline())
         hello = json.loads(parent.stdout.readline())
         assert httpx2.get(hello["control"]).status_code == 200
         parent.kill()
-        assert parent.stdout.read() == b""  # ends when the last holder of the pipe, the sandbox, is gone
+        try:
+            # the pipe ends when its last holder, the sandbox, is gone
+            assert select.select([parent.stdout], [], [], 5)[0]
+            assert parent.stdout.read() == b""
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
 
 
 def test_the_same_seed_makes_the_same_world_and_another_seed_another(kwork_stand: Stand) -> None:
