@@ -196,7 +196,7 @@ async def test_a_thread_longer_than_a_call_reads_whole_and_then_only_its_new_par
     kwork_stand: Stand, surface: MobileSurface
 ) -> None:
     order_id = kwork_stand.orders(kwork_stand.username)[0]["id"]
-    for number in range(120):
+    for number in range(55):
         kwork_stand.add_order_message(order_id, f"сообщение {number}")
     tracks = kwork_stand.order(order_id)["tracks"]
     events = await surface.order_events(order_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from app.domain.errors import LayoutChanged
 from app.domain.kwork import Attachment
@@ -57,13 +57,16 @@ def word(value: object, path: str) -> str:
 
 
 def address(base: str) -> Reader[str]:
-    """An absolute address; a path is one of ``base``."""
+    """An absolute http(s) address; a path is one of ``base``. No other scheme gets to people's eyes as a link."""
 
     def read(value: object, path: str) -> str:
         try:
-            return urljoin(f"{base}/", text(value, path))
+            absolute = urljoin(f"{base}/", text(value, path))
+            if urlsplit(absolute).scheme in ("http", "https"):
+                return absolute
         except ValueError:
-            raise drifted(path, "is no address") from None
+            pass
+        raise drifted(path, "is no web address")
 
     return read
 
