@@ -49,6 +49,8 @@ DATABASE_DOWN = (
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
     asyncpg.InterfaceError,
+    # What asyncpg falls into when the server cuts a connection in the middle of an exchange.
+    asyncpg.InternalClientError,
     OSError,
 )
 """What a request meets while PostgreSQL is away or does not answer."""
@@ -184,7 +186,7 @@ def _plain(request: Request, status: int, headers: Mapping[str, str] | None = No
 async def _database_error(request: Request, error: Exception) -> Response:
     if isinstance(error, asyncpg.DataError):  # a value of ours that PostgreSQL cannot take
         raise error
-    log.warning("database unavailable: %s", type(error).__name__)
+    log.warning("database unavailable: %s: %s", type(error).__name__, error)
     return problem(
         request.state.request_id,
         503,

@@ -1,0 +1,208 @@
+"""Two tenants never see each other: every operation of the OpenAPI document, so that a new one is covered or fails."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import httpx2
+import pytest
+
+from app.core.database import Database, DatabaseAddress
+from tests.api import Api, Shop, build_api, stock, token
+
+REQUEST_ID = "the-same-request"
+NOBODY = UUID("00000000-0000-4000-8000-000000000000")
+
+
+@dataclass(frozen=True)
+class Case:
+    """How to call an operation for a tenant. ``role``: the least that suffices."""
+
+    role: str = "viewer"
+    path: Callable[[Shop], dict[str, object]] = field(default=lambda _: {})
+    body: dict[str, Any] | None = None
+    shows_canary: bool = True
+    """Its own answer holds the tenant's canary: shows that looking for the other's can find something."""
+    shared: bool = False
+    """The path's id may also name something that is the same for all tenants."""
+
+
+CASES: dict[str, Case] = {
+    "list_orders": Case(),
+    "get_order": Case(path=lambda shop: {"id": f"order-{shop.order_id}"}),
+    "list_order_events": Case(path=lambda shop: {"id": shop.order_id}),
+    "list_gigs": Case(),
+    "get_gig": Case(path=lambda shop: {"id": shop.gig_id}),
+    "list_dialogs": Case(),
+    "list_messages": Case(path=lambda shop: {"dialog_id": shop.dialog_id}),
+    "me": Case(shows_canary=False),
+    "logout": Case(shows_canary=False),
+}
+
+OTHER_NAMES: dict[str, list[Callable[[Shop], dict[str, object]]]] = {
+    "get_order": [lambda shop: {"id": shop.order_id}],
+    "list_order_events": [lambda shop: {"id": f"order-{shop.order_id}"}],
+    "list_messages": [lambda shop: {"dialog_id": shop.partner}, lambda shop: {"dialog_id": shop.order_id}],
+}
+"""Further ways to name what ``CASES`` names by its first id."""
+
+
+def operations() -> dict[str, tuple[str, str, dict[str, Any]]]:
+    """Operation id -> method, path and description, for every operation that wants a token."""
+    app = build_api(Database(DatabaseAddress(), role=None, pool_size=1)).app
+    return {
+        operation["operationId"]: (method, path, operation)
+        for path, methods in app.openapi()["paths"].items()
+        for method, operation in methods.items()
+        if operation.get("security")
+    }
+
+
+OPERATIONS = operations()
+PUBLIC = {"login", "health", "ready"}
+
+
+def test_every_operation_is_public_on_purpose_or_has_a_case() -> None:
+    app = build_api(Database(DatabaseAddress(), role=None, pool_size=1)).app
+    every = {one["operationId"] for methods in app.openapi()["paths"].values() for one in methods.values()}
+    assert every - set(OPERATIONS) == PUBLIC
+    assert set(OPERATIONS) == set(CASES)
+
+
+@pytest.fixture
+async def shops(api: Api, owner: asyncpg.Connection) -> tuple[Shop, Shop]:
+    """Tenants ``a`` and ``b``, a row of everything each."""
+    return await stock(owner, "a", 501), await stock(owner, "b", 701)
+
+
+NO_SHOP = Shop("nobody", NOBODY, 999, 999, NOBODY, "nobody", "")
+
+
+async def call(
+    api: Api,
+    name: str,
+    ids: dict[str, object],
+    *,
+    access: str | None = None,
+    headers: dict[str, str] | None = None,
+    query: dict[str, str] | None = None,
+) -> httpx2.Response:
+    method, path, _ = OPERATIONS[name]
+    async with api.client(access, **{"X-Request-ID": REQUEST_ID, **(headers or {})}) as client:
+        return await client.request(method, path.format(**ids), json=CASES[name].body, params=query)
+
+
+def needs_ids() -> list[str]:
+    return [name for name, (_, path, _) in OPERATIONS.items() if "{" in path]
+
+
+def takes_query(parameter: str) -> list[str]:
+    return [
+        name
+        for name, (_, _, operation) in OPERATIONS.items()
+        if any(one["name"] == parameter and one["in"] == "query" for one in operation.get("parameters", ()))
+    ]
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+async def test_the_own_tenant_is_served_and_the_other_never_shown(
+    api: Api, shops: tuple[Shop, Shop], name: str
+) -> None:
+    mine, other = shops
+    answer = await call(api, name, CASES[name].path(mine), access=token("a", jti=secrets.token_hex(8)))
+    assert answer.status_code < 300, answer.text
+    assert other.canary not in answer.text
+    assert not CASES[name].shows_canary or mine.canary in answer.text
+
+
+@pytest.mark.parametrize("name", needs_ids())
+async def test_another_tenants_id_answers_byte_for_byte_like_an_unknown_one(
+    api: Api, shops: tuple[Shop, Shop], name: str
+) -> None:
+    _, other = shops
+    for ids in (CASES[name].path, *OTHER_NAMES.get(name, ())):
+        foreign = await call(api, name, ids(other), access=token("a"))
+        unknown = await call(api, name, ids(NO_SHOP), access=token("a"))
+        assert (foreign.status_code, foreign.content) == (unknown.status_code, unknown.content)
+        assert foreign.headers == unknown.headers
+        assert foreign.status_code == 404
+
+
+@pytest.mark.parametrize("name", takes_query("account_id"))
+async def test_another_tenants_account_in_the_query_answers_like_an_unknown_one(
+    api: Api, shops: tuple[Shop, Shop], name: str
+) -> None:
+    mine, other = shops
+    ids = CASES[name].path(mine)
+    foreign = await call(api, name, ids, access=token("a"), query={"account_id": str(other.account_id)})
+    unknown = await call(api, name, ids, access=token("a"), query={"account_id": str(NOBODY)})
+    assert (foreign.status_code, foreign.content) == (unknown.status_code, unknown.content)
+    assert other.canary not in foreign.text
+
+
+@pytest.mark.parametrize("name", takes_query("cursor"))
+async def test_another_tenants_cursor_opens_nothing(
+    api: Api, owner: asyncpg.Connection, shops: tuple[Shop, Shop], name: str
+) -> None:
+    other = shops[1]
+    await owner.execute(
+        "INSERT INTO orders (tenant_id, id, account_id, title, status, currency, buyer_username, url, details, "
+        "content_hash) VALUES ('b', 702, $1, $2, 'new', 'RUB', '', '', '{}', '')",
+        other.account_id,
+        other.canary,
+    )
+    for table, columns in (("gigs", "title, state"), ("dialogs", "username, unread")):
+        values = "'x', 'active'" if table == "gigs" else "'x', '0'::int"
+        extra = ("id, currency, url, ", "702, 'RUB', '', ") if table == "gigs" else ("", "")
+        await owner.execute(
+            f"INSERT INTO {table} (tenant_id, account_id, {extra[0]}{columns}, details, content_hash) "
+            f"VALUES ('b', $1, {extra[1]}{values}, '{{}}', '')",
+            other.account_id,
+        )
+    theirs = (await call(api, name, {}, access=token("b"), query={"limit": "1"})).json()
+    if theirs["next_cursor"] is None:
+        pytest.skip("this list has one row here")
+    answer = await call(api, name, {}, access=token("a"), query={"cursor": theirs["next_cursor"]})
+    assert answer.status_code == 200
+    assert other.canary not in answer.text
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+async def test_without_a_token_or_with_a_contradicting_header_nothing_is_told(
+    api: Api, shops: tuple[Shop, Shop], name: str
+) -> None:
+    mine, other = shops
+    silent = await call(api, name, CASES[name].path(mine))
+    assert (silent.status_code, silent.json()["code"]) == (401, "token_missing")
+    crossed = await call(api, name, CASES[name].path(other), access=token("a"), headers={"X-Tenant-ID": "b"})
+    assert (crossed.status_code, crossed.json()["code"]) == (403, "tenant_mismatch")
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.role != "viewer"])
+async def test_a_role_that_does_not_suffice_is_refused(api: Api, shops: tuple[Shop, Shop], name: str) -> None:
+    too_low = ["viewer"] if CASES[name].role == "operator" else ["viewer", "operator"]
+    for role in too_low:
+        answer = await call(api, name, CASES[name].path(shops[0]), access=token("a", role=role))
+        assert (answer.status_code, answer.json()["code"]) == (403, "role_too_low")
+
+
+async def test_the_repositories_alone_keep_tenants_apart(
+    api: Api, owner: asyncpg.Connection, shops: tuple[Shop, Shop]
+) -> None:
+    """Row-level security is switched off: the filters in the SQL must hold by themselves."""
+    tables = ("orders", "order_events", "gigs", "dialogs", "messages", "accounts", "users", "revoked_tokens")
+    for table in tables:
+        await owner.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
+    try:
+        for name in CASES:
+            await test_the_own_tenant_is_served_and_the_other_never_shown(api, shops, name)
+        for name in needs_ids():
+            await test_another_tenants_id_answers_byte_for_byte_like_an_unknown_one(api, shops, name)
+    finally:
+        for table in tables:
+            await owner.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
