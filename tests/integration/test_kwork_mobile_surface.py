@@ -21,7 +21,7 @@ from app.domain.errors import (
     VendorError,
 )
 from app.domain.kwork import GigState, MobileSession, OrderStatus, ProjectFilter
-from app.marketplaces.kwork.errors import WrongPassword
+from app.marketplaces.kwork.errors import CaptchaRequired, WrongPassword
 from app.marketplaces.kwork.mapping import OrderFilter
 from app.marketplaces.kwork.mobile.methods import METHODS, allows
 from app.marketplaces.kwork.mobile.surface import MobileSurface
@@ -316,6 +316,21 @@ async def test_a_challenge_on_sign_in_asks_for_a_person(
     with pytest.raises(ChallengeRequired) as caught:
         await surfaces().sign_in(kwork_stand.login, kwork_stand.password, uad=UAD)
     assert caught.value.challenge is challenge
+
+
+async def test_a_solved_captcha_lets_in_and_its_pass_spares_the_next_one(
+    kwork_stand: Stand, surfaces: Open
+) -> None:
+    kwork_stand.fault("captcha", surface="api")
+    with pytest.raises(CaptchaRequired) as caught:
+        await surfaces().sign_in(kwork_stand.login, kwork_stand.password, uad=UAD)
+    passed = caught.value.pass_token
+    assert passed
+    signed_in = surfaces()
+    who = {"login": kwork_stand.login, "password": kwork_stand.password, "uad": UAD}
+    await signed_in.sign_in(**who, captcha_response="solved by a person", recaptcha_pass_token=passed)
+    assert (await signed_in.own_profile()).username == kwork_stand.username
+    await surfaces().sign_in(**who, recaptcha_pass_token=passed)
 
 
 async def test_a_wrong_app_key_is_told_as_that(kwork_stand: Stand, surfaces: Open) -> None:

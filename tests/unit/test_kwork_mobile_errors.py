@@ -14,15 +14,15 @@ from app.domain.errors import (
     RateLimited,
     Rejected,
 )
-from app.marketplaces.kwork.errors import REFUSALS, WrongPassword, refusal
+from app.marketplaces.kwork.errors import REFUSALS, CaptchaRequired, WrongPassword, refusal
 
 
 @pytest.mark.parametrize(
     ("text", "number", "family", "code"),
     [
-        ("", 118, ChallengeRequired, "kwork_captcha"),
-        ("Подтвердите, что вы не робот", None, ChallengeRequired, "kwork_captcha"),
-        ("ПОДТВЕРДИТЕ,  что\nвы не робот", 1, ChallengeRequired, "kwork_captcha"),
+        ("", 118, CaptchaRequired, "kwork_captcha"),
+        ("Подтвердите, что вы не робот", None, CaptchaRequired, "kwork_captcha"),
+        ("ПОДТВЕРДИТЕ,  что\nвы не робот", 1, CaptchaRequired, "kwork_captcha"),
         (
             "Необходимо ввести последние 4 цифры номера телефона.",
             1,

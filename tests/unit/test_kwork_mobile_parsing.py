@@ -130,7 +130,7 @@ async def test_good_answers_read_without_drift(name: str) -> None:
 
 @pytest.mark.parametrize("name", READINGS)
 @given(answer=values)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 async def test_any_json_at_all_gives_only_declared_results(name: str, answer: object) -> None:
     body = json.dumps(answer).encode()
     await outcome(READINGS[name], dict.fromkeys(METHODS, body))
@@ -138,7 +138,7 @@ async def test_any_json_at_all_gives_only_declared_results(name: str, answer: ob
 
 @pytest.mark.parametrize("name", READINGS)
 @given(data=st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 async def test_a_good_answer_with_one_place_spoiled_gives_only_declared_results(
     name: str, data: st.DataObject
 ) -> None:

@@ -34,6 +34,17 @@ class WrongPassword(Rejected):
     needs_person = True
 
 
+class CaptchaRequired(ChallengeRequired):
+    """A person must solve the captcha. ``pass_token`` goes along with the solution, should Kwork have given one."""
+
+    code = "kwork_captcha"
+    pass_token: str | None = None
+
+
+def _captcha(detail: str, code: str) -> CaptchaRequired:
+    return CaptchaRequired(detail, challenge=Challenge.CAPTCHA, code=code)
+
+
 def _challenge(challenge: Challenge) -> Maker:
     return lambda detail, code: ChallengeRequired(detail, challenge=challenge, code=code)
 
@@ -59,7 +70,7 @@ class Refusal:
 
 REFUSALS = (
     Refusal(
-        _challenge(Challenge.CAPTCHA),
+        _captcha,
         "kwork_captcha",
         "Kwork просит подтвердить, что это не робот: откройте https://kwork.ru/captcha_only и пройдите проверку.",
         "LIVE/SPEC",

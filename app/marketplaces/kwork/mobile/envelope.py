@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.domain.errors import CapabilityUnavailable, LayoutChanged, Unavailable
-from app.marketplaces.kwork.errors import page_refusal, refusal
+from app.marketplaces.kwork.errors import CaptchaRequired, page_refusal, refusal
 from app.marketplaces.kwork.transport import Answer
 from app.marketplaces.kwork.values import Drift, Fields, count, drifted, integer, parse_json
 
 RESPONSE = "response"
+PASS_TOKEN = "recaptcha_pass_token"  # noqa: S105 - a field's name; where Kwork puts it is not known
 _KNOWN = frozenset(  # of the envelope itself, and what is known to stand beside a list [LIVE / SPEC]
     [
         "success",
@@ -112,7 +113,11 @@ def unwrap(
     number = _number(body.get("error_code"))
     if empty_number is not None and number == empty_number:
         return Envelope(method, {"success": True}, drift, known_empty=True)
-    raise refusal(_said(body), number, wait_seconds=_wait(body))
+    error = refusal(_said(body), number, wait_seconds=_wait(body))
+    pass_token = body.get(PASS_TOKEN)
+    if isinstance(error, CaptchaRequired) and isinstance(pass_token, str):
+        error.pass_token = pass_token or None
+    raise error
 
 
 def read_paging(fields: Fields) -> Paging:
