@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 
 from app.api import rows
 from app.api.cursors import message_cursor, message_position, plain_cursor, plain_offset
 from app.api.describe import problems
+from app.api.queries import documented, query_of
 from app.api.v1.deps import UseCases, Viewer, role_too_low, settings_of
 from app.domain.access import Role
 from app.models.schemas import DialogOut, DialogQuery, Listed, MessageOut, MessageQuery
@@ -23,9 +24,13 @@ router = APIRouter(prefix="/chat", tags=["chat"])
     summary="List dialogs",
     response_model=Listed[DialogOut],
     responses=problems(),
+    openapi_extra=documented(DialogQuery),
 )
 async def list_dialogs(
-    query: Annotated[DialogQuery, Query()], request: Request, caller: Viewer, services: UseCases
+    query: Annotated[DialogQuery, Depends(query_of(DialogQuery))],
+    request: Request,
+    caller: Viewer,
+    services: UseCases,
 ) -> Response:
     """Dialogs as read last, those with the newest messages first."""
     offset = plain_offset(query)
@@ -49,6 +54,7 @@ async def list_dialogs(
     summary="List a dialog's messages",
     response_model=Listed[MessageOut],
     responses=problems(409, 429, 502),
+    openapi_extra=documented(MessageQuery),
 )
 async def list_messages(
     dialog_id: Annotated[
@@ -60,7 +66,7 @@ async def list_messages(
             description="The dialog's id, or the partner's Kwork user id or name where one dialog fits.",
         ),
     ],
-    query: Annotated[MessageQuery, Query()],
+    query: Annotated[MessageQuery, Depends(query_of(MessageQuery))],
     caller: Viewer,
     services: UseCases,
 ) -> Response:

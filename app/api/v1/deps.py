@@ -15,8 +15,9 @@ from app.domain.errors import Forbidden
 from app.services.container import Services
 
 
-def services_of(request: Request) -> Services:
+async def services_of(request: Request) -> Services:
     """The use cases, hung on the application by ``create_app``."""
+    # ``async``, though it waits for nothing: FastAPI sends plain functions through a thread.
     return cast("Services", request.app.state.services)
 
 
@@ -45,7 +46,7 @@ class Access(SecurityBase):
 
 async def admitted(request: Request) -> Caller:
     """The caller by the request's ``Authorization`` and tenant header."""
-    services = services_of(request)
+    services = await services_of(request)
     named = header_values(request.scope, request.app.state.tenant_header)
     if len(set(named)) > 1:
         raise Forbidden("Заголовок с тенантом повторён с разными значениями.", code="tenant_mismatch")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 
 from app.api import rows
 from app.api.cursors import plain_cursor, plain_offset
 from app.api.describe import problems
+from app.api.queries import documented, query_of
 from app.api.v1.deps import UseCases, Viewer, settings_of
 from app.models.schemas import GigOut, GigQuery, Listed
 from app.services import read_gigs
@@ -22,9 +23,13 @@ router = APIRouter(prefix="/gigs", tags=["gigs"])
     summary="List gigs",
     response_model=Listed[GigOut],
     responses=problems(),
+    openapi_extra=documented(GigQuery),
 )
 async def list_gigs(
-    query: Annotated[GigQuery, Query()], request: Request, caller: Viewer, services: UseCases
+    query: Annotated[GigQuery, Depends(query_of(GigQuery))],
+    request: Request,
+    caller: Viewer,
+    services: UseCases,
 ) -> Response:
     """Gigs as read last, newest first."""
     offset = plain_offset(query)

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 
 from app.api import rows
 from app.api.cursors import order_cursor, order_window
 from app.api.describe import problems
+from app.api.queries import documented, query_of
 from app.api.v1.deps import UseCases, Viewer, role_too_low, settings_of
 from app.domain.access import Role
 from app.domain.categories import CategoryTree
@@ -44,9 +45,13 @@ OrderPath = Annotated[
     summary="List projects and orders",
     response_model=Listed[OrderRow],
     responses=problems(502),
+    openapi_extra=documented(OrderQuery),
 )
 async def list_orders(
-    query: Annotated[OrderQuery, Query()], request: Request, caller: Viewer, services: UseCases
+    query: Annotated[OrderQuery, Depends(query_of(OrderQuery))],
+    request: Request,
+    caller: Viewer,
+    services: UseCases,
 ) -> Response:
     """Newest first: projects by when they (re)appeared on the exchange, orders by when they were made.
 
@@ -106,9 +111,13 @@ async def get_order(number: OrderPath, request: Request, caller: Viewer, service
     summary="List an order's events",
     response_model=Listed[EventOut],
     responses=problems(),
+    openapi_extra=documented(EventQuery),
 )
 async def list_order_events(
-    number: OrderPath, query: Annotated[EventQuery, Query()], caller: Viewer, services: UseCases
+    number: OrderPath,
+    query: Annotated[EventQuery, Depends(query_of(EventQuery))],
+    caller: Viewer,
+    services: UseCases,
 ) -> Response:
     """The order's thread as read last, newest first; `next_cursor` goes into `before`. Projects have none."""
     wanted = OrderId.parse(number)
