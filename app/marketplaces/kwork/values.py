@@ -167,10 +167,21 @@ def sequence(value: object, path: str) -> list[Any]:
 
 
 class Drift:
-    """Paths of fields that could not be read though the item around them could."""
+    """Paths of fields that could not be read though the item around them could.
 
-    def __init__(self) -> None:
+    ``lenient`` is for a person who looks at a page: what would stop a reading is noted as well, so that one
+    fault does not hide the rest.
+    """
+
+    def __init__(self, *, lenient: bool = False) -> None:
+        self.lenient = lenient
         self._paths: dict[str, None] = {}
+
+    def stop(self, error: LayoutChanged) -> None:
+        """Raises the error, or only notes it when lenient."""
+        if not self.lenient:
+            raise error
+        self.note(error.path)
 
     def note(self, path: str) -> None:
         self._paths[path] = None

@@ -52,7 +52,7 @@ class Rows(Generic[T]):
                 items.append(read(Fields(row, f"{path}[{place}]", drift)))
             except LayoutChanged as error:
                 errors.append(error)
-        if errors and len(errors) >= len(items):
+        if errors and len(errors) >= len(items) and not drift.lenient:
             raise errors[0]
         self.items = tuple(items)
         self.unreadable = tuple(error.path for error in errors)

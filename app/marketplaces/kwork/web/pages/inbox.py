@@ -13,14 +13,14 @@ DIALOGS_PER_PAGE = 50
 """[CAP]"""
 
 
-def read_inbox(document: Document) -> Reading[Page[Dialog]]:
+def read_inbox(document: Document, *, lenient: bool = False) -> Reading[Page[Dialog]]:
     """The newest dialogs. An empty list is known to be empty only on a signed-in page.
 
     ``last`` and ``total`` are known only when the page is not full: how further pages are asked for is not.
     """
     if Window.CHAT_LIST not in document.window:
         raise drifted(Window.CHAT_LIST, "is missing or unreadable")
-    drift = Drift()
+    drift = Drift(lenient=lenient)
     read = Rows(document.window[Window.CHAT_LIST], Window.CHAT_LIST, _dialog, drift)
     window = Fields(document.window, "", drift)
     size = window.may(values.identifier, Window.CHATS_PER_PAGE) or DIALOGS_PER_PAGE

@@ -15,12 +15,14 @@ from app.marketplaces.kwork.web.pages.wants import CURRENCY, absolute
 from app.marketplaces.kwork.web.reading import Reading, Rows, Way
 
 
-def read_orders(answer: Any, *, site: str, asked: int, status: str = "all") -> Reading[Page[Order]]:
+def read_orders(
+    answer: Any, *, site: str, asked: int, status: str = "all", lenient: bool = False
+) -> Reading[Page[Order]]:
     """One page of rows. Tolerant of a row's fields (none is certain), never silently empty.
 
     Raises ``AuthExpired`` when the answer says so, else ``LayoutChanged``.
     """
-    drift = Drift()
+    drift = Drift(lenient=lenient)
     fields = Fields(answer, "", drift)
     _refuse(fields)
     data = fields.inner(Orders.DATA)
@@ -29,7 +31,10 @@ def read_orders(answer: Any, *, site: str, asked: int, status: str = "all") -> R
     size = data.expect(values.identifier, *Orders.SIZE)
     total = _total(data, status)
     last = max(1, math.ceil(total / size)) if size and total is not None else None
-    _check(path, read.count, asked, last, total)
+    try:
+        _check(path, read.count, asked, last, total)
+    except LayoutChanged as error:
+        drift.stop(error)
     page = Page(read.items, asked, last, total, Surface.WEB)
     return Reading(page, Way.JSON, drift.paths, read.unreadable)
 

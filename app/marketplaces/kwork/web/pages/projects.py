@@ -16,14 +16,16 @@ from app.marketplaces.kwork.web.pages.wants import WantReader
 from app.marketplaces.kwork.web.reading import Reading, Rows, Way
 
 
-def read_projects(document: Document, *, site: str, asked: int | None = None) -> Reading[Page[Project]]:
+def read_projects(
+    document: Document, *, site: str, asked: int | None = None, lenient: bool = False
+) -> Reading[Page[Project]]:
     """One page of the list: from the state JSON, else from the rendered cards (without dates and ids of
     rubrics), which is told as drift. ``asked``: the page that was asked for, if known.
 
     Raises ``LayoutChanged`` when neither can be read, or when the paging contradicts itself.
     """
     try:
-        return _from_state(document, site, asked)
+        return _from_state(document, site, asked, Drift(lenient=lenient))
     except LayoutChanged as error:
         projects = _from_cards(document, site, error)
         page = Page(tuple(projects), asked or 1, None, None, Surface.WEB)
@@ -51,15 +53,18 @@ def read_project(document: Document, *, site: str) -> Reading[Project]:
     return Reading(reader(state.inner(State.WANT)), Way.STATE, drift.paths)
 
 
-def _from_state(document: Document, site: str, asked: int | None) -> Reading[Page[Project]]:
-    drift = Drift()
+def _from_state(document: Document, site: str, asked: int | None, drift: Drift) -> Reading[Page[Project]]:
     state = Fields(document.state, "", drift)
     paging = _paging(state)
     path, rows = _rows(state, paging, drift)
     reader = WantReader(site, state.maybe_inner(State.OWN_FLAGS), signed_in=document.signed_in is True)
     read = Rows(rows, path, reader, drift)
-    number, last, total = _checked(paging, read.count, asked, drift)
-    page = Page(read.items, number, last, total, Surface.WEB)
+    try:
+        number, last, total = _checked(paging, read.count, asked, drift)
+        page = Page(read.items, number, last, total, Surface.WEB)
+    except LayoutChanged as error:
+        drift.stop(error)
+        page = Page(read.items, asked or 1, None, None, Surface.WEB)
     return Reading(page, Way.STATE, drift.paths, read.unreadable)
 
 
