@@ -17,12 +17,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.domain.errors import LayoutChanged, ServiceError
+from app.domain.errors import ServiceError
 from app.marketplaces.kwork.transport import Transport
 from app.marketplaces.kwork.web import paths
 from app.marketplaces.kwork.web.guards import PageKind
 from app.marketplaces.kwork.web.inspect import DRIFTED, GOOD, SITE, UNUSABLE, Inspection, inspect_page
-from app.marketplaces.kwork.web.surface import WebSurface
+from app.marketplaces.kwork.web.surface import DriftReport, WebSurface
 
 if TYPE_CHECKING:
     from tests.stand import Stand
@@ -101,22 +101,20 @@ async def _stand_rows(stand: Stand) -> list[tuple[str, int, int, bool]]:
     session = await WebSurface(visitor).login_by_token(stand.web_token())
     own = Transport(stand.web, allows=paths.allows, cookies=session.cookies)
     web = WebSurface(own, session)
-    gigs, dialogs = len(stand.gigs(stand.username)), len({m["dialog_id"] for m in []}) or 9
+    gigs = len(stand.gigs(stand.username))
+    people = {frozenset((m["from_id"], m["to_id"])) for m in stand.messages(stand.username)}
     rows += [
         await _page_row(own, "кворки", "/manage_kworks", PageKind.GIGS, gigs),
-        await _page_row(own, "диалоги", "/inbox", PageKind.INBOX, dialogs),
+        await _page_row(own, "диалоги", "/inbox", PageKind.INBOX, len(people)),
         _count_row("кворки по всем группам", gigs, len((await web.gigs()).items)),
         _count_row("заказы, две страницы", 16, sum([len((await web.orders(n)).items) for n in (1, 2)])),
     ]
     stand.fault("field_renamed", surface="web", field="priceLimit", to="price_limit")
     found = await _inspect(visitor, "/projects")
     rows.append(_count_row("переименованное поле замечено", DRIFTED, found.exit_code))
-    try:
-        await web.projects()
-        noticed = 0
-    except LayoutChanged:
-        noticed = 1
-    rows.append(_count_row("и чтение биржи об этом говорит", 1, noticed))
+    told: list[DriftReport] = []
+    await WebSurface(visitor, on_drift=told.append).projects()
+    rows.append(_count_row("биржа прочитана по карточкам, сдвиг назван", 1, len(told)))
     for transport in (visitor, own):
         await transport.aclose()
     return rows

@@ -36,7 +36,7 @@ _BETRAYING = (
     '"chatList',
     "window.chatList",
     '"unread_count"',
-    "want-card",
+    'class="want-card',
 )
 """Signs that a page without recognised content once had some: then its layout changed."""
 

@@ -27,22 +27,33 @@ def read_projects(
     try:
         return _from_state(document, site, asked, Drift(lenient=lenient))
     except LayoutChanged as error:
-        projects = _from_cards(document, site, error)
-        page = Page(tuple(projects), asked or 1, None, None, Surface.WEB)
-        return Reading(page, Way.CARDS, drift=(error.path,))
+        return _from_cards(document, site, asked, error)
 
 
-def _from_cards(document: Document, site: str, error: LayoutChanged) -> list[Project]:
+def _from_cards(
+    document: Document, site: str, asked: int | None, error: LayoutChanged
+) -> Reading[Page[Project]]:
     """The second way; raises the first way's error where it leads nowhere or the paging is in doubt."""
     if error.path.startswith(f"{State.PAGINATION}."):
         raise error
     try:
         projects = read_cards(document, site)
+        if not projects:
+            raise error
+        number, last, total = _paging_around(document, len(projects), asked)
     except LayoutChanged:
         raise error from None
-    if not projects:
-        raise error
-    return projects
+    page = Page(tuple(projects), number, last, total, Surface.WEB)
+    return Reading(page, Way.CARDS, drift=(error.path,))
+
+
+def _paging_around(document: Document, rows: int, asked: int | None) -> tuple[int, int | None, int | None]:
+    """The state's paging where there is one: it must fit the cards; without it last and total are unknown."""
+    drift = Drift()
+    state = Fields(document.state if document.has_state else {}, "", drift)
+    if State.PAGINATION not in state:
+        return asked or 1, None, None
+    return _checked(_paging(state), rows, asked, drift)
 
 
 def read_project(document: Document, *, site: str) -> Reading[Project]:
