@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     options = _options().parse_args(argv)
     if options.html:
         return inspect_files(options.html, options.site.rstrip("/"))
-    return asyncio.run(check_live() if options.live else check_stand())
+    return asyncio.run(check_stand())
 
 
 def inspect_files(files: list[Path], site: str) -> int:

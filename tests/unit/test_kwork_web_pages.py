@@ -198,6 +198,11 @@ def test_pages_counted_from_the_end_are_noticed_by_the_first_page_holding_the_re
     assert drift_path(lambda: projects(source)) == "pagination.current_page"
 
 
+def test_a_page_that_is_not_full_though_others_follow_is_told() -> None:
+    reading = projects(pages.projects_page(twelve()[:10], total=571))
+    assert (len(reading.value.items), reading.drift) == (10, ("wants",))
+
+
 def test_one_poisoned_row_is_told_and_hides_no_other() -> None:
     rows = twelve()
     rows[3]["user"] = None

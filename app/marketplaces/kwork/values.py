@@ -130,7 +130,7 @@ def raw_text(value: object, path: str) -> str:
 
 def text(value: object, path: str) -> str:
     """A string of people: HTML entities undone once (Kwork escapes what it stores [LIVE]), trimmed."""
-    return _UNSTORABLE.sub("", html.unescape(raw_text(value, path))).strip()
+    return html.unescape(raw_text(value, path)).strip()
 
 
 def label(value: object, path: str) -> str:

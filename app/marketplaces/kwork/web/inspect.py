@@ -28,7 +28,8 @@ GOOD, DRIFTED, UNUSABLE = 0, 1, 2
 SITE = "https://kwork.ru"
 
 _BETRAYING = (
-    "window.stateData",
+    'stateData={"',
+    'stateData = {"',
     '"priceLimit"',
     '"kwork_count"',
     '"wantsListData"',

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from app.domain.errors import AuthExpired, CapabilityUnavailable, Invalid, NotFound, Rejected
 from app.domain.kwork import (
@@ -48,6 +49,7 @@ T = TypeVar("T")
 Query = Mapping[str, str] | Sequence[tuple[str, str]]
 
 _log = logging.getLogger(__name__)
+_USERNAME = re.compile(r"[\w.-]{1,100}")
 _GIGS_PER_PAGE = 12
 _MAX_GIG_PAGES = 50
 
@@ -142,7 +144,9 @@ class WebSurface:
 
     async def user_profile(self, username: str) -> UserProfile:
         """Public profile; works signed out. Raises ``NotFound``."""
-        document = await self._document(paths.user(quote(username, safe="")), PageKind.USER)
+        if not _USERNAME.fullmatch(username):
+            raise NotFound("Kwork has no such user")
+        document = await self._document(paths.user(username), PageKind.USER)
         return self._told("user", read_profile(document, site=self._site))
 
     async def categories(self) -> tuple[Category, ...]:
