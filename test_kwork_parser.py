@@ -17,7 +17,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.domain.errors import ServiceError
+from app.core.settings import Settings
+from app.domain.errors import Challenge, ChallengeRequired, LayoutChanged, ServiceError
 from app.marketplaces.kwork.transport import Transport
 from app.marketplaces.kwork.web import paths
 from app.marketplaces.kwork.web.guards import PageKind
@@ -43,6 +44,20 @@ KINDS = {
     PageKind.OTHER: "страница Kwork без списков (главная, кабинет…)",
     PageKind.FOREIGN: "не страница Kwork",
 }
+CHALLENGES = {
+    Challenge.CAPTCHA: "пройти капчу.",
+    Challenge.PHONE_DIGITS: "ввести последние цифры телефона.",
+    Challenge.NEW_DEVICE: "подтвердить новое устройство.",
+    Challenge.QUIZ: "ответить на вопросы о безопасности.",
+    Challenge.TWO_FACTOR: "подтвердить вход вторым способом.",
+    Challenge.PASSWORD: "исправить пароль.",
+}
+LIVE_PATHS = {
+    "/projects": PageKind.PROJECTS,
+    "/manage_kworks": PageKind.GIGS,
+    "/inbox": PageKind.INBOX,
+    "/get_manage_orders?page=1&s=all": PageKind.ORDERS,
+}
 SIGNED = {True: "вход выполнен", False: "вход не выполнен", None: "вход не определён"}
 
 
@@ -50,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
     options = _options().parse_args(argv)
     if options.html:
         return inspect_files(options.html, options.site.rstrip("/"))
-    return asyncio.run(check_stand())
+    return asyncio.run(check_live() if options.live else check_stand())
 
 
 def inspect_files(files: list[Path], site: str) -> int:
@@ -121,7 +136,10 @@ async def _stand_rows(stand: Stand) -> list[tuple[str, int, int, bool]]:
 
 
 async def _inspect(transport: Transport, path: str) -> Inspection:
-    return inspect_page((await transport.send("GET", path, write=False)).body, transport.base_url)
+    answer = await transport.send("GET", path, write=False)
+    if answer.redirect is not None and answer.redirect.startswith(paths.LOGIN):
+        return Inspection(PageKind.LOGIN, signed_in=False)
+    return inspect_page(answer.body, transport.base_url)
 
 
 async def _page_row(
@@ -134,6 +152,59 @@ async def _page_row(
 
 def _count_row(name: str, expected: int, got: int) -> tuple[str, int, int, bool]:
     return name, expected, got, expected == got
+
+
+async def check_live() -> int:
+    """Signs in with a real browser and reads four lists; changes nothing, prints no correspondence."""
+    settings = Settings()
+    login, password = settings.kwork_test_username, settings.kwork_test_password
+    if not login or password is None:
+        say("Задайте KWORK_TEST_USERNAME и KWORK_TEST_PASSWORD (в .env или в окружении).")
+        return UNUSABLE
+    try:
+        found = await _live_pages(settings, login, password.get_secret_value())
+    except ChallengeRequired as error:
+        say(f"Kwork просит человека: {CHALLENGES.get(error.challenge, error.detail)}")
+        say(
+            "Войдите сами: python main.py sign-in. Сразу не повторяйте: после трёх входов Kwork закрывает адрес."
+        )
+        return UNUSABLE
+    except ServiceError as error:
+        say(f"Прочитать не удалось ({error.code}): {error.detail}")
+        return DRIFTED if isinstance(error, LayoutChanged) else UNUSABLE
+    for path, page in found.items():
+        say(f"{path}: {describe(page)}")
+    rows = [
+        {"path": path, **{k: v for k, v in page.as_json().items() if k != "items"}}
+        for path, page in found.items()
+    ]
+    print(json.dumps(rows, ensure_ascii=False, indent=2))
+    return max(page.exit_code if page.kind is LIVE_PATHS[path] else UNUSABLE for path, page in found.items())
+
+
+async def _live_pages(settings: Settings, login: str, password: str) -> dict[str, Inspection]:
+    from app.marketplaces.kwork.browser import KworkBrowser  # noqa: PLC0415
+
+    from app.core.pace import Pace  # noqa: PLC0415 - the browser is heavy, files do without it
+
+    browser = KworkBrowser(settings)
+    try:
+        say(f"Вхожу на {settings.kwork_web_url} в браузере…")
+        session = await browser.sign_in(login, password)
+    finally:
+        await browser.close()
+    transport = Transport(
+        settings.kwork_web_url,
+        allows=paths.allows,
+        pace=Pace(None, "parser", rate=settings.kwork_requests_per_second, burst=settings.kwork_burst),
+        deadline_seconds=settings.kwork_deadline_seconds,
+        user_agent=session.user_agent,
+        cookies=session.cookies,
+    )
+    try:
+        return {path: await _inspect(transport, path) for path in LIVE_PATHS}
+    finally:
+        await transport.aclose()
 
 
 def describe(found: Inspection) -> str:

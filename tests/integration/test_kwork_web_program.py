@@ -129,3 +129,12 @@ def test_without_arguments_it_checks_itself_against_the_stand_in(capsys: pytest.
     out, told = capsys.readouterr()
     assert all(row["good"] for row in json.loads(out))
     assert "биржа без входа" in told
+
+
+def test_live_without_credentials_says_which_settings_are_missing_and_ends_with_2(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KWORK_TEST_USERNAME", raising=False)
+    assert program.main(["--live"]) == 2
+    assert "KWORK_TEST_USERNAME" in capsys.readouterr().err
