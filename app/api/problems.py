@@ -186,7 +186,7 @@ def _plain(request: Request, status: int, headers: Mapping[str, str] | None = No
 async def _database_error(request: Request, error: Exception) -> Response:
     if isinstance(error, asyncpg.DataError):  # a value of ours that PostgreSQL cannot take
         raise error
-    log.warning("database unavailable: %s: %s", type(error).__name__, error)
+    log.warning("database unavailable: %s", type(error).__name__)
     return problem(
         request.state.request_id,
         503,
