@@ -41,7 +41,7 @@ class FakePushLeads:
     ) -> Mapping[str, LeadState]:
         ids = (*(f"project-{one}" for one in project_ids), *(f"order-{one}" for one in order_ids))
         self.pushed.append((tenant_id, ids))
-        return {one: LeadState(f"lead of {one}", "done", None) for one in ids}
+        return {one: LeadState(f"lead of {one}", "synced", None) for one in ids}
 
 
 class FakeReadAccount:

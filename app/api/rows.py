@@ -11,7 +11,7 @@ import orjson
 from starlette.responses import Response
 
 from app.domain.categories import CategoryTree
-from app.services.container import LeadState
+from app.services.container import NO_LEAD, LeadState
 
 _CARD_FIELDS = (
     "gig_title", "progress", "has_stages", "cancel_requested", "unread_events", "note", "payment_type",
@@ -67,7 +67,7 @@ class RowShapes:
             "deadline_at": row["deadline_at"],
             "offers": row["offers"],
             "listed": row["listed"],
-            "lead": _stored_lead(row) if lead is None else _lead(lead.id, lead.state, lead.reason),
+            "lead": _stored_lead(row) if lead is None else _pushed_lead(lead),
         }
 
     def order_card(self, row: asyncpg.Record) -> dict[str, Any]:
@@ -169,7 +169,11 @@ def _stored_lead(row: asyncpg.Record) -> dict[str, Any] | None:
     lead_id, state = row["lead_id"], row["lead_state"]
     if lead_id is None and state is None:
         return None
-    return _lead(lead_id, state or "done", row["lead_reason"])
+    return _lead(lead_id, state or "synced", row["lead_reason"])
+
+
+def _pushed_lead(lead: LeadState) -> dict[str, Any] | None:
+    return None if lead.state == NO_LEAD else _lead(lead.id, lead.state, lead.reason)
 
 
 def _lead(lead_id: str | None, state: str, reason: str | None) -> dict[str, Any]:

@@ -181,11 +181,13 @@ class PersonOut(BaseModel):
 
 
 class LeadOut(BaseModel):
-    """The lead in the CRM. ``state``: ``done`` or how far its delivery is."""
+    """The lead in the CRM. ``state``: ``synced``, or how far its delivery is: ``pending``, ``in_flight``, ``retry``,
+    ``unknown`` (being looked up), ``parked`` (a person has to look).
+    """
 
     id: str | None = Field(description="Id in the CRM, when it has one.", examples=["lead-17"])
-    state: str = Field(examples=["done"])
-    reason: str | None = Field(None, description="Why it is not done.")
+    state: str = Field(examples=["synced"])
+    reason: str | None = Field(None, description="Why it is not there yet.")
 
 
 class FileOut(BaseModel):

@@ -21,9 +21,15 @@ class Probe:
     check: Callable[[], Awaitable[bool]]
 
 
+NO_LEAD = "none"
+
+
 @dataclass(frozen=True, slots=True)
 class LeadState:
-    """Where a row's lead stands: ``id`` in the CRM when it has one, ``reason`` when something is wrong."""
+    """Where a row's lead stands: ``id`` in the CRM when it has one, ``reason`` when something is wrong.
+
+    ``state`` is ``synced``, ``none``, or the state of its open delivery.
+    """
 
     id: str | None
     state: str

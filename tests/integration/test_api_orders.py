@@ -135,7 +135,7 @@ async def test_the_lead_of_a_row_and_the_filter_by_it(
     )
     rows = {row["id"]: row["lead"] for row in (await listed(api))["items"]}
     assert rows == {
-        "order-501": {"id": "lead-17", "state": "done", "reason": None},
+        "order-501": {"id": "lead-17", "state": "synced", "reason": None},
         "project-1": {"id": None, "state": "parked", "reason": "CRM said no"},
     }
     assert await ids(api, "?has_lead=true") == ["order-501"]
