@@ -48,9 +48,15 @@ class Api:
             Route("/api/v1/{resource}/{id}", self.record, methods=["GET", "PATCH", "PUT"]),
         ]
 
-    @staticmethod
-    def exception_handlers() -> dict[Any, Callable[[Request, Any], Awaitable[Response]]]:
-        return {Refused: _refusal, HTTPException: _http_refusal}
+    def exception_handlers(self) -> dict[Any, Callable[[Request, Any], Awaitable[Response]]]:
+        return {Refused: _refusal, HTTPException: self.http_refusal}
+
+    async def http_refusal(self, request: Request, error: HTTPException) -> Response:
+        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "malformed")
+        headers = dict(error.headers or {})
+        if error.status_code == 405 and request.path_params.keys() == {"resource", "id"}:
+            headers["Allow"] = f"GET, {self.office.variant.update_method}"
+        return _json({"error": {"code": code, "message": error.detail}}, error.status_code, headers)
 
     async def health(self, request: Request) -> Response:
         return _json({"status": "ok"})
@@ -69,7 +75,7 @@ class Api:
     async def record(self, request: Request) -> Response:
         found = self._collection(request)
         if request.method not in ("GET", self.office.variant.update_method):
-            raise Refused(405, "method_not_allowed", f"{request.method} is not offered here")
+            raise HTTPException(405)
         record = found.get(request.path_params["id"])
         if record is None:
             raise Refused(404, "not_found", "no such record")
@@ -201,10 +207,5 @@ async def _refusal(request: Request, error: Refused) -> Response:
     return _json({"error": error.error}, error.status)
 
 
-async def _http_refusal(request: Request, error: HTTPException) -> Response:
-    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "malformed")
-    return _json({"error": {"code": code, "message": error.detail}}, error.status_code)
-
-
-def _json(body: Any, status: int = 200) -> Response:
-    return Response(orjson.dumps(body), status, media_type="application/json")
+def _json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(body), status, headers, media_type="application/json")

@@ -33,7 +33,8 @@ class CrmKey(Protocol):
 def build(journal: Journal, faults: Faults, settings: CrmKey, variant: Variant | None = None) -> ASGIApp:
     """A CRM without records. `variant`: how it differs from the contract; also `PUT /_demo/variant`."""
     office = Office(variant or Variant(), journal.now)
-    api = Starlette(routes=Api(office, settings).routes(), exception_handlers=Api.exception_handlers())
+    contract = Api(office, settings)
+    api = Starlette(routes=contract.routes(), exception_handlers=contract.exception_handlers())
     demo = Starlette(routes=demo_routes(office))
     behind_the_door = Wire(Door(api, surface="crm", journal=journal, faults=faults, identify=_tenant), faults)
 

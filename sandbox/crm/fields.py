@@ -1,11 +1,14 @@
 """What a lead and a contact look like on the wire, and what the CRM says of a bad one."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sandbox.crm.variant import Variant
+
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 Check = Callable[[Any], str | None]
 Record = dict[str, Any]
@@ -167,9 +170,9 @@ def _source(value: Any) -> str | None:
 
 def _moment(value: Any) -> str | None:
     try:
-        good = isinstance(value, str) and "T" in value and datetime.fromisoformat(value).tzinfo is not None
+        good = isinstance(value, str) and _RFC3339.fullmatch(value) and datetime.fromisoformat(value)
     except ValueError:
-        good = False
+        good = None
     return None if good else "must be an RFC 3339 moment with its zone"
 
 
