@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import test_kwork_parser as program
+from app.core.settings import Settings
 from tests.fixtures.kwork import pages
+from tests.stand import Stand
 
 Save = Callable[..., Path]
 
@@ -138,3 +141,42 @@ def test_live_without_credentials_says_which_settings_are_missing_and_ends_with_
     monkeypatch.delenv("KWORK_TEST_USERNAME", raising=False)
     assert program.main(["--live"]) == 2
     assert "KWORK_TEST_USERNAME" in capsys.readouterr().err
+
+
+@pytest.fixture
+def live_stand(kwork_stand: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
+    """The stand in the place of Kwork; needs a Chromium that can start."""
+    if find_spec("app.marketplaces.kwork.browser") is None:
+        pytest.skip("the browser's sign-in is not there")
+    from app.marketplaces.kwork.browser import KworkBrowser
+
+    if not KworkBrowser(Settings()).can_start:
+        pytest.skip("no Chromium on this machine")
+    monkeypatch.setenv("KWORK_WEB_URL", kwork_stand.web)
+    monkeypatch.setenv("KWORK_REQUESTS_PER_SECOND", "0")
+    monkeypatch.setenv("KWORK_TEST_USERNAME", kwork_stand.login)
+    monkeypatch.setenv("KWORK_TEST_PASSWORD", kwork_stand.password)
+    return kwork_stand
+
+
+def test_live_signs_in_reads_four_lists_and_changes_nothing(
+    live_stand: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert program.main(["--live"]) == 0
+    out, told = capsys.readouterr()
+    assert [row["kind"] for row in json.loads(out)] == ["projects", "gigs", "inbox", "orders"]
+    assert "вход выполнен; прочитано: 12" in told
+    assert live_stand.password not in out + told
+    changing = {e["path"] for e in live_stand.journal(surface="web") if e["method"] != "GET"}
+    assert changing == {"/api/user/login"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"), [("captcha", "пройти капчу"), ("maintenance", "Прочитать не удалось")]
+)
+def test_live_that_cannot_go_on_says_why_and_ends_with_2(
+    live_stand: Stand, capsys: pytest.CaptureFixture[str], fault: str, sentence: str
+) -> None:
+    live_stand.fault(fault, surface="web")
+    assert program.main(["--live"]) == 2
+    assert sentence in capsys.readouterr().err
