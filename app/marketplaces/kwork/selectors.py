@@ -20,6 +20,13 @@ class LoginForm:
     """Words in the title of a login page whose form no script has drawn yet."""
 
 
+class Header:
+    """The head of every page of somebody signed in."""
+
+    OWN_PROFILE: Final = "header a[href*='/user/']"
+    """The first such link leads to one's own page [unverified]."""
+
+
 class Captcha:
     """A challenge that is *shown*. The scripts' mere presence is none [LIVE]."""
 
@@ -91,3 +98,17 @@ class OrderRow:
     BUYER: Final = "a.order-item__user-link"
     PRICE: Final = ".order-list-table__price"
     STATUS: Final = ".order-item__status-name"
+
+
+class DialogPage:
+    """``/inbox/<name>`` as its script draws it. No capture of the drawn page is public: the attributes are
+    guesses [unverified], the classes are those of the order page [CODE].
+    """
+
+    MESSAGE: Final = ".chat__messages .track--item"
+    TEXT: Final = ".js-track-text-message"
+    FILE: Final = ".file-list__item a[download]"
+    ID: Final = "data-message-id"
+    FROM: Final = "data-from-id"
+    TIME: Final = "data-time"
+    """Unix seconds."""

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from app.domain.errors import AuthExpired, CapabilityUnavailable, Invalid, NotFound, Rejected
 from app.domain.kwork import (
@@ -29,6 +29,7 @@ from app.domain.kwork import (
     WebSession,
 )
 from app.marketplaces.kwork import values
+from app.marketplaces.kwork.selectors import Header
 from app.marketplaces.kwork.transport import Answer, Transport
 from app.marketplaces.kwork.values import drifted
 from app.marketplaces.kwork.web import paths
@@ -90,6 +91,11 @@ class WebSurface:
         self._on_drift = on_drift
         self._site = transport.base_url
         self._order_of_pages = OrderOfPages()
+
+    @property
+    def cookies(self) -> tuple[Mapping[str, object], ...]:
+        """The session's cookies as they are now: Kwork renews some as it answers."""
+        return self._transport.cookies
 
     async def projects(self, wanted: ProjectFilter | None = None, page: int = 1) -> Page[Project]:
         """One page of the exchange, 12 projects, newest ``active_at`` first [CAP]; works signed out.
@@ -161,17 +167,19 @@ class WebSurface:
 
     async def signed_in(self) -> bool:
         """Does the site take these cookies for a signed-in user? One private page is asked for [CODE]."""
-        answer = await self._get(paths.SELLER, {})
-        if _leads_to_login(answer):
-            return False
-        if answer.redirect is not None:
-            answer = await self._get(paths.HOME, {})
-        document = Document(answer.body)
-        kind = kind_of(document)
-        refuse_walls(kind)
-        if kind is not PageKind.LOGIN and document.signed_in is None:
-            raise drifted(Window.USER_ID, "is missing")
-        return document.signed_in is True
+        document = await self._own_page()
+        return document is not None and document.signed_in is True
+
+    async def own_identity(self) -> tuple[int, str | None]:
+        """Whose cookies these are: number [CAP] and, if the header shows it, name. Raises ``AuthExpired``."""
+        document = await self._own_page()
+        if document is None or document.signed_in is not True:
+            raise AuthExpired("Kwork does not take these cookies for a signed-in user")
+        if document.user_id is None:
+            raise drifted(Window.USER_ID, "is no number though somebody is signed in")
+        link = document.tree.css_first(Header.OWN_PROFILE)
+        name = urlsplit((link.attributes.get("href") or "") if link else "").path.rpartition("/")[2]
+        return document.user_id, unquote(name) or None
 
     async def login_by_token(self, url_or_token: str) -> WebSession:
         """Turns the mobile surface's one-time token (1 minute, A3 [SPEC]) into a web session.
@@ -190,6 +198,20 @@ class WebSurface:
             self._transport.cookies, user_id=document.user_id, user_agent=self._transport.user_agent
         )
         return self._session
+
+    async def _own_page(self) -> Document | None:
+        """The private page, or the home page it leads to; None when it leads to the login page."""
+        answer = await self._get(paths.SELLER, {})
+        if _leads_to_login(answer):
+            return None
+        if answer.redirect is not None:
+            answer = await self._get(paths.HOME, {})
+        document = Document(answer.body)
+        kind = kind_of(document)
+        refuse_walls(kind)
+        if kind is not PageKind.LOGIN and document.signed_in is None:
+            raise drifted(Window.USER_ID, "is missing")
+        return document
 
     def _token(self, url_or_token: str) -> str:
         if "/" not in url_or_token:

@@ -1,0 +1,72 @@
+"""The face of the package: one shared Chromium, a private context per use."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from app.core.settings import Settings
+from app.domain.errors import Unavailable
+from app.domain.kwork import Message, Page, WebSession
+from app.marketplaces.kwork.browser.chromium import Chromium
+from app.marketplaces.kwork.browser.dialog import read_dialog_page
+from app.marketplaces.kwork.browser.hosts import AllowedHosts
+from app.marketplaces.kwork.browser.login import LoginAttempt
+
+
+class KworkBrowser:
+    """Never takes screenshots, never answers a captcha, hides nothing about itself."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._web_url = settings.kwork_web_url
+        self._hosts = AllowedHosts(settings.kwork_web_url)
+        self._deadline = settings.kwork_sign_in_seconds
+        self._chromium = Chromium(settings.chromium_path, idle_seconds=settings.chromium_idle_seconds)
+
+    @property
+    def can_start(self) -> bool:
+        """Whether a Chromium can be expected to start on this machine; starts nothing."""
+        return self._chromium.can_start
+
+    async def is_available(self) -> bool:
+        """``can_start`` for health probes."""
+        return self.can_start
+
+    @property
+    def is_running(self) -> bool:
+        return self._chromium.is_running
+
+    async def sign_in(self, login: str, password: str) -> WebSession:
+        """Signs in through the login form.
+
+        Raises ``ChromiumMissing``, ``ChallengeRequired``, ``WrongPassword``, ``Rejected``, ``Blocked``,
+        ``Maintenance``, ``Unavailable`` (also when the deadline passes) or ``LayoutChanged``.
+        """
+        async with self._chromium.context() as context:
+            await self._hosts.guard(context)
+            try:
+                async with asyncio.timeout(self._deadline):
+                    return await LoginAttempt(context, self._web_url).run(login, password)
+            except TimeoutError:
+                raise _too_slow() from None
+
+    async def read_dialog(self, session: WebSession, username: str) -> Page[Message]:
+        """The newest messages of a dialog, oldest first. **Opening it marks it read on Kwork** [CAP]."""
+        cookies: list[Any] = list(session.cookies)
+        options: dict[str, Any] = {"user_agent": session.user_agent} if session.user_agent else {}
+        async with self._chromium.context(**options) as context:
+            await self._hosts.guard(context)
+            await context.add_cookies(cookies)
+            try:
+                async with asyncio.timeout(self._deadline):
+                    return await read_dialog_page(context, self._web_url, username, session.user_id)
+            except TimeoutError:
+                raise _too_slow() from None
+
+    async def close(self) -> None:
+        """Ends Chromium; it starts again when needed."""
+        await self._chromium.close()
+
+
+def _too_slow() -> Unavailable:
+    return Unavailable("Страница Kwork не ответила вовремя.", code="kwork_too_slow")
