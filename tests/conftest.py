@@ -9,4 +9,5 @@ pytest_plugins = [
     "tests.web_client",
     "tests.redis_fixtures",
     "tests.api",
+    "tests.accounts",
 ]

@@ -105,11 +105,7 @@ class Accounts:
             login,
             account_id,
         )
-        await self._connection.execute(
-            "DELETE FROM account_sessions WHERE tenant_id = $1 AND account_id = $2",
-            self._tenant_id,
-            account_id,
-        )
+        await self.forget_sessions(account_id)
 
     async def change_password(self, account_id: UUID, *, password_sealed: bytes) -> None:
         await self._connection.execute(
@@ -196,6 +192,27 @@ class Accounts:
             surface.value,
             sealed,
             expires_at,
+        )
+
+    async def renew_session(
+        self, account_id: UUID, surface: Surface, sealed: bytes, *, instead_of: bytes
+    ) -> None:
+        """Replaces exactly that session; expiry stays."""
+        await self._connection.execute(
+            "UPDATE account_sessions SET sealed = $5, saved_at = now() "
+            "WHERE tenant_id = $1 AND account_id = $2 AND surface = $3 AND sealed = $4",
+            self._tenant_id,
+            account_id,
+            surface.value,
+            instead_of,
+            sealed,
+        )
+
+    async def forget_sessions(self, account_id: UUID) -> None:
+        await self._connection.execute(
+            "DELETE FROM account_sessions WHERE tenant_id = $1 AND account_id = $2",
+            self._tenant_id,
+            account_id,
         )
 
     async def forget_session(self, account_id: UUID, surface: Surface, sealed: bytes) -> None:

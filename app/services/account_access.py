@@ -69,6 +69,13 @@ class AccountVault:
     async def save_mobile(self, accounts: Accounts, account: Account, session: MobileSession) -> None:
         await self._save(accounts, account, Surface.MOBILE, asdict(session), session.expires_at)
 
+    async def renew_web(
+        self, accounts: Accounts, account: Account, session: WebSession, *, instead_of: bytes
+    ) -> None:
+        """Saves renewed cookies unless the sealed session ``instead_of`` was replaced meanwhile."""
+        sealed = self._secrets.seal(orjson.dumps(asdict(session)), _session_place(account, Surface.WEB))
+        await accounts.renew_session(account.id, Surface.WEB, sealed, instead_of=instead_of)
+
     async def _save(
         self,
         accounts: Accounts,

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 WRONG_PASSWORD = "kwork_wrong_password"  # noqa: S105 - a code
 BLOCKED_CODE = "kwork_blocked"
 LAYOUT_CODE = "layout_changed"
+USER_DIFFERS = "kwork_user_differs"
+USER_TAKEN = "kwork_user_taken"
 
 _FORBIDDEN = {
     AccountState.NEEDS_PERSON: "account_needs_person",
@@ -66,7 +68,7 @@ def refuse_forbidden(account: Account, *, by_person: bool = False) -> None:
     A drifted layout forbids nothing: the other readings go on, and it is tried again.
     """
     state = account.state
-    if state is AccountState.BLOCKED and not _is_blocked(account):
+    if state is AccountState.BLOCKED and not is_blocked(account):
         return
     if state is AccountState.BROKEN and layout_reading(account) is not None:
         return
@@ -98,7 +100,7 @@ class AccountStates:
         self, tenant_id: str, account_id: UUID, error: ServiceError, *, reading: str = "account"
     ) -> None:
         """Saves the state that the error leads to, if it leads to one."""
-        found = self._state_for(error, account_id, reading)
+        found = _state_for(error, account_id, reading)
         if found is None:
             return
         state, code, detail = found
@@ -165,39 +167,44 @@ class AccountStates:
                 )
             return await accounts.get(account_id)
 
-    def _state_for(
-        self, error: ServiceError, account_id: UUID, reading: str
-    ) -> tuple[AccountState, str, str] | None:
-        match error:
-            case ChallengeRequired():
-                detail = _WHAT_TO_DO[error.challenge].format(id=account_id)
-                return AccountState.NEEDS_PERSON, error.challenge.value, detail
-            case Rejected(code=code) if code == WRONG_PASSWORD:
-                return AccountState.NEEDS_PERSON, WRONG_PASSWORD, _PASSWORD_DETAIL.format(id=account_id)
-            case Blocked():
-                return AccountState.BLOCKED, BLOCKED_CODE, "Kwork отказывает этому адресу или аккаунту."
-            case LayoutChanged(path=path):
-                detail = f"Kwork изменил вид данных ({reading}: {path}). Обновите сервис или сообщите разработчику."
-                return AccountState.BROKEN, f"{LAYOUT_CODE}.{reading}", detail
-            case SecretsUnreadable():
-                return AccountState.BROKEN, error.code, error.detail
-        return None
+
+def _state_for(error: ServiceError, account_id: UUID, reading: str) -> tuple[AccountState, str, str] | None:
+    """State, code and the operator's sentence; None for an error that changes nothing."""
+    found = None
+    match error:
+        case ChallengeRequired(challenge=challenge):
+            detail = _WHAT_TO_DO[challenge].format(id=account_id)
+            found = AccountState.NEEDS_PERSON, challenge.value, detail
+        case Rejected(code=code) if code == WRONG_PASSWORD:
+            found = AccountState.NEEDS_PERSON, WRONG_PASSWORD, _PASSWORD_DETAIL.format(id=account_id)
+        case Conflict(code=code) if code in (USER_DIFFERS, USER_TAKEN):
+            found = AccountState.NEEDS_PERSON, code, error.detail
+        case Blocked():
+            found = AccountState.BLOCKED, BLOCKED_CODE, "Kwork отказывает этому адресу или аккаунту."
+        case LayoutChanged(path=path):
+            detail = (
+                f"Kwork изменил вид данных ({reading}: {path}). Обновите сервис или сообщите разработчику."
+            )
+            found = AccountState.BROKEN, f"{LAYOUT_CODE}.{reading}", detail
+        case SecretsUnreadable():
+            found = AccountState.BROKEN, error.code, error.detail
+    return found
 
 
-def _is_blocked(account: Account) -> bool:
+def is_blocked(account: Account) -> bool:
     return account.blocked_until is not None and account.blocked_until > datetime.now(UTC)
 
 
 def _is_held(account: Account) -> bool:
     """A person or time is awaited: a drifted layout met by a straggler does not lift that."""
-    return account.state is AccountState.NEEDS_PERSON or _is_blocked(account)
+    return account.state is AccountState.NEEDS_PERSON or is_blocked(account)
 
 
 def _state_before_pause(account: Account, has_session: bool) -> AccountState:
     code = account.state_code or ""
-    if _is_blocked(account):
+    if is_blocked(account):
         return AccountState.BLOCKED
-    if code == WRONG_PASSWORD or code in set(Challenge):
+    if code in {WRONG_PASSWORD, USER_DIFFERS, USER_TAKEN, *Challenge}:
         return AccountState.NEEDS_PERSON
     if code.startswith(LAYOUT_CODE) or code == SecretsUnreadable.code:
         return AccountState.BROKEN
