@@ -16,15 +16,8 @@ import httpx2
 Headers = Sequence[tuple[str, str]]
 Inflate = Callable[[bytes, int], bytes]
 
-_BEFORE_SENDING = (
-    httpx2.ConnectError,
-    httpx2.ConnectTimeout,
-    httpx2.PoolTimeout,
-    httpx2.ProxyError,
-    httpx2.UnsupportedProtocol,
-    httpx2.LocalProtocolError,
-    httpx2.InvalidURL,
-)
+_BEFORE_SENDING = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+"""Only what surely happens before the first byte; in doubt an error is unclear."""
 
 
 class Unsent(Exception):
@@ -74,9 +67,7 @@ class FencedHttp:
                 keepalive_expiry=limits.keepalive_seconds,
             ),
         )
-        before_sending = (
-            limits.total_seconds / 3
-        )  # waiting for a slot plus connecting end before the deadline
+        before_sending = limits.total_seconds / 3  # a slot, then a connection: over before the deadline
         self._extensions = {
             "timeout": {"connect": before_sending, "pool": before_sending, "read": None, "write": None}
         }
@@ -95,7 +86,7 @@ class FencedHttp:
             raise Unsent(_words(error)) from None
         except TimeoutError:
             raise Unclear(f"no whole answer within {self._limits.total_seconds:g} s") from None
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, httpx2.StreamError, OSError, ValueError) as error:
             raise Unclear(_words(error)) from None
         return Answer(response.status_code, response.headers, content)
 

@@ -6,7 +6,7 @@ A value we do not know is left out rather than sent as null: an update never era
 from datetime import UTC, datetime
 from typing import Final
 
-from app.crm.native.settings import CONTACT_FIELDS, LEAD_FIELDS, NativeSettings
+from app.crm.native.settings import CONTACT_FIELDS, LEAD_FIELDS, NativeSettings, Renames
 from app.domain.crm import Contact, JsonBody, Lead, LeadStatus
 
 SOURCE: Final = "kwork"
@@ -31,9 +31,6 @@ _PROBABILITIES: Final[dict[LeadStatus, int]] = {
     LeadStatus.WON: 100,
     LeadStatus.LOST: 0,
 }
-Renames = dict[str, str | None]
-"""Contract name -> name on the wire; None: not sent."""
-
 _OPPORTUNITY_NAMES: Final[Renames] = {"budget": "amount", "status": "stage"}
 
 

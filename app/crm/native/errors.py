@@ -6,7 +6,6 @@ Writes and reads differ: an unclear write may have happened (``Ambiguous``), an 
 
 import base64
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +25,8 @@ RETRY_AFTER_DEFAULT: Final = 10.0
 """Seconds to wait after a 429 that names no usable time."""
 RETRY_AFTER_CAP: Final = 3600.0
 MESSAGE_CAP: Final = 300
+SCAN_CAP: Final = 4000
+"""How much of a message is cleaned; the rest is dropped, after secrets were taken out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,6 @@ _BY_STATUS: Final[dict[int, Meaning]] = {
 """Statuses that mean something of their own; other 4xx are refusals, everything else is unclear."""
 
 _MESSAGE_KEYS: Final = ("message", "detail", "error_description", "title", "error", "errors", "code")
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 class Refusals:
@@ -84,12 +84,12 @@ class Refusals:
             message = _message(orjson.loads(answer.body))
         except orjson.JSONDecodeError:
             return "broken JSON in the answer"
-        return self.clean(message or "no reason given")
+        return self.clean(message) or "no reason given"
 
     def clean(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, "***")
-        text = _CONTROL.sub(" ", text).strip()
+        text = " ".join("".join(c if c.isprintable() else " " for c in text[:SCAN_CAP]).split())
         return text if len(text) <= MESSAGE_CAP else text[: MESSAGE_CAP - 1] + "…"
 
 

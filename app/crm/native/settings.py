@@ -3,10 +3,12 @@
 The defaults are the contract itself (``docs/crm-contract.yaml``).
 """
 
-from typing import Annotated, Literal, Self
+import re
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+import httpx2
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 from app.domain.crm import LeadStatus
 
@@ -14,6 +16,10 @@ HeaderValue = Annotated[str, Field(pattern=r"^[\x21-\x7e]+$", max_length=128)]
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$", max_length=64)]
 Path = Annotated[str, Field(pattern=r"^[A-Za-z0-9._~/-]*$", max_length=200)]
 FieldName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=64)]
+Renames = dict[str, FieldName | None]
+"""The contract's field name -> the name on the wire; None: the field is not sent."""
+
+_HOST = re.compile(r"[0-9a-zA-Z_:-]{1,63}(\.[0-9a-zA-Z_-]{1,63})*")
 
 LEAD_FIELDS = frozenset(
     {
@@ -70,13 +76,11 @@ class NativeSettings(BaseModel):
     contact_path: Path = "contacts"
     health_path: Path | None = Field(default="health", description="From the CRM's root; null: not checked.")
     tenant_path: Path | None = Field(default="tenants", description="From /api/v1; null: not checked.")
-    lead_fields: dict[str, FieldName | None] = Field(
+    lead_fields: Renames = Field(
         default_factory=dict,
         description="Other names for lead fields, by the contract's name; null: the field is not sent.",
     )
-    contact_fields: dict[str, FieldName | None] = Field(
-        default_factory=dict, description="The same for contact fields."
-    )
+    contact_fields: Renames = Field(default_factory=dict, description="The same for contact fields.")
     statuses: dict[LeadStatus, str] = Field(
         default_factory=dict, description="Other words for statuses (or stages), by the contract's word."
     )
@@ -105,9 +109,16 @@ class NativeSettings(BaseModel):
         parts = urlsplit(value.strip())
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("must be an http:// or https:// address")
-        if parts.username or parts.password or parts.query or parts.fragment:
+        if parts.port == 0 or parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("must hold no user, password, query or fragment")
-        return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/').removesuffix('/api/v1')}".rstrip("/")
+        root = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/').removesuffix('/api/v1')}".rstrip("/")
+        try:
+            host = httpx2.URL(root).raw_host.decode("ascii")
+        except httpx2.InvalidURL:
+            host = ""
+        if not _HOST.fullmatch(host):
+            raise ValueError("holds no good host name")
+        return root
 
     @field_validator("api_key")
     @classmethod
@@ -117,12 +128,20 @@ class NativeSettings(BaseModel):
             raise ValueError("must be 1 to 1000 printable ASCII characters without spaces")
         return value
 
-    @model_validator(mode="after")
-    def _renames_name_known_fields(self) -> Self:
-        unknown = (self.lead_fields.keys() - LEAD_FIELDS) | (self.contact_fields.keys() - CONTACT_FIELDS)
+    @field_validator("lead_fields", "contact_fields")
+    @classmethod
+    def _renames_name_known_fields(cls, value: Renames, info: ValidationInfo) -> Renames:
+        unknown = value.keys() - (LEAD_FIELDS if info.field_name == "lead_fields" else CONTACT_FIELDS)
         if unknown:
             raise ValueError(f"no such field: {', '.join(sorted(unknown))}")
-        return self
+        return value
+
+    @field_validator("lead_path", "contact_path", "health_path", "tenant_path")
+    @classmethod
+    def _path_stays_below_the_root(cls, value: str | None) -> str | None:
+        if value is not None and not all(part.strip(".") for part in value.split("/")):
+            raise ValueError("must be names joined by /, without . and ..")
+        return value
 
     @property
     def leads(self) -> str:
