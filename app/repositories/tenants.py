@@ -22,3 +22,8 @@ class Tenants:
             await self._connection.execute(
                 "INSERT INTO tenants (id, name) VALUES ($1, $1) ON CONFLICT (id) DO NOTHING", tenant_id
             )
+
+
+async def all_tenants(connection: Connection) -> list[str]:
+    """Ids of all tenants, for work that goes through them one by one."""
+    return [row["id"] for row in await connection.fetch("SELECT id FROM tenants ORDER BY id")]

@@ -1,0 +1,147 @@
+"""Dialogs of the tenant's accounts and their messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from app.core.database import TenantConnection
+from app.domain.content import content_hash, plain
+from app.domain.kwork import Dialog, Message
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDialog:
+    """A dialog as the store knows it."""
+
+    id: UUID
+    account_id: UUID
+    username: str
+    kwork_user_id: int | None
+    last_message_at: datetime | None
+    messages_read_at: datetime | None
+    """When its messages were last read from Kwork; ``None``: never."""
+
+
+class Chats:
+    """Dialogs and messages of one tenant."""
+
+    def __init__(self, scope: TenantConnection) -> None:
+        self._connection = scope.connection
+        self._tenant_id = scope.tenant_id
+
+    async def save_dialogs(self, account_id: UUID, dialogs: Sequence[Dialog]) -> int:
+        """Inserts and updates a page; returns how many rows were written."""
+        rows = [_dialog_row(dialog) for dialog in dialogs]
+        written: int = await self._connection.fetchval(_SAVE_DIALOGS, self._tenant_id, account_id, rows)
+        return written
+
+    async def stale_dialogs(self, account_id: UUID) -> list[StoredDialog]:
+        """Dialogs with messages newer than the last reading of them, newest first."""
+        rows = await self._connection.fetch(
+            f"""
+            SELECT {_DIALOG} FROM dialogs d
+            WHERE d.tenant_id = $1 AND d.account_id = $2
+              AND (d.messages_read_at IS NULL OR d.last_message_at >= d.messages_read_at)
+            ORDER BY d.last_message_at DESC NULLS LAST
+            """,  # noqa: S608
+            self._tenant_id,
+            account_id,
+        )
+        return [StoredDialog(**row) for row in rows]
+
+    async def dialog(self, dialog_id: UUID) -> StoredDialog | None:
+        """One dialog by its id."""
+        row = await self._connection.fetchrow(
+            f"SELECT {_DIALOG} FROM dialogs d WHERE d.tenant_id = $1 AND d.id = $2",  # noqa: S608
+            self._tenant_id,
+            dialog_id,
+        )
+        return StoredDialog(**row) if row else None
+
+    async def save_messages(self, dialog_id: UUID, messages: Sequence[Message], *, read_at: datetime) -> int:
+        """Adds and updates messages (a read mark may change); returns how many rows were written."""
+        rows = [_message_row(message) for message in messages]
+        written: int = await self._connection.fetchval(_SAVE_MESSAGES, self._tenant_id, dialog_id, rows)
+        await self._connection.execute(
+            "UPDATE dialogs SET messages_read_at = $3 WHERE tenant_id = $1 AND id = $2",
+            self._tenant_id,
+            dialog_id,
+            read_at,
+        )
+        return written
+
+    async def has_message(self, dialog_id: UUID, message_ids: Sequence[int]) -> bool:
+        """True when one of the messages is stored already: older pages are known then."""
+        return (
+            await self._connection.fetchval(
+                "SELECT true FROM messages "
+                "WHERE tenant_id = $1 AND dialog_id = $2 AND id = ANY ($3::bigint[]) LIMIT 1",
+                self._tenant_id,
+                dialog_id,
+                list(message_ids),
+            )
+            or False
+        )
+
+
+def _dialog_row(dialog: Dialog) -> dict[str, Any]:
+    content = plain(dialog)
+    return {
+        "username": dialog.user.username,
+        "kwork_user_id": dialog.user.id,
+        "unread": dialog.unread,
+        "last_message_at": content["last_message_at"],
+        "details": content,
+        "content_hash": content_hash(content, leave_out=("online",)).hex(),
+    }
+
+
+def _message_row(message: Message) -> dict[str, Any]:
+    content = plain(message)
+    return {
+        "id": message.id,
+        "incoming": message.incoming,
+        "sent_at": content["sent_at"],
+        "text": message.text,
+        "details": content,
+    }
+
+
+_DIALOG = "d.id, d.account_id, d.username, d.kwork_user_id, d.last_message_at, d.messages_read_at"
+
+_SAVE_DIALOGS = """
+WITH incoming AS (
+    SELECT DISTINCT ON (lower(i.username)) i.*, decode(i.content_hash, 'hex') AS hash
+    FROM jsonb_to_recordset($3::jsonb) AS i (
+        username text, kwork_user_id bigint, unread integer, last_message_at timestamptz, details jsonb,
+        content_hash text)
+), written AS (
+    INSERT INTO dialogs AS d (
+        tenant_id, account_id, username, kwork_user_id, unread, last_message_at, details, content_hash)
+    SELECT $1, $2, i.username, i.kwork_user_id, i.unread, i.last_message_at, i.details, i.hash FROM incoming i
+    ON CONFLICT (tenant_id, account_id, lower(username)) DO UPDATE SET
+        kwork_user_id = coalesce(excluded.kwork_user_id, d.kwork_user_id), unread = excluded.unread,
+        last_message_at = excluded.last_message_at, details = excluded.details,
+        content_hash = excluded.content_hash, changed_at = now()
+    WHERE d.content_hash <> excluded.content_hash
+    RETURNING 1
+)
+SELECT count(*) FROM written
+"""
+
+_SAVE_MESSAGES = """
+WITH written AS (
+    INSERT INTO messages AS m (tenant_id, dialog_id, id, incoming, sent_at, text, details)
+    SELECT DISTINCT ON (i.id) $1::text, $2::uuid, i.id, i.incoming, i.sent_at, i.text, i.details
+    FROM jsonb_to_recordset($3::jsonb) AS i (
+        id bigint, incoming boolean, sent_at timestamptz, text text, details jsonb)
+    ON CONFLICT (tenant_id, dialog_id, id) DO UPDATE SET text = excluded.text, details = excluded.details
+    WHERE m.details <> excluded.details
+    RETURNING 1
+)
+SELECT count(*) FROM written
+"""

@@ -1,0 +1,39 @@
+"""The tenant's connections to CRMs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from app.core.database import TenantConnection
+
+
+@dataclass(frozen=True, slots=True)
+class CrmConnection:
+    """One CRM a tenant's leads and contacts go to."""
+
+    id: UUID
+    kind: str
+    name: str
+
+
+class Connections:
+    """CRM connections of one tenant."""
+
+    def __init__(self, scope: TenantConnection) -> None:
+        self._connection = scope.connection
+        self._tenant_id = scope.tenant_id
+
+    async def default(self, kind: str) -> CrmConnection:
+        """The connection that the settings ``CRM_API_URL`` and ``CRM_API_KEY`` describe; made on first use."""
+        await self._connection.execute(
+            "INSERT INTO crm_connections (tenant_id, kind, name) VALUES ($1, $2, 'default') ON CONFLICT DO NOTHING",
+            self._tenant_id,
+            kind,
+        )
+        row = await self._connection.fetchrow(
+            "SELECT id, kind, name FROM crm_connections WHERE tenant_id = $1 AND name = 'default'",
+            self._tenant_id,
+        )
+        assert row is not None
+        return CrmConnection(**row)

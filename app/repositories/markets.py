@@ -1,0 +1,197 @@
+"""The exchange: shared by all tenants, read once for everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from app.core.database import Connection
+from app.domain.content import content_hash, plain
+from app.domain.kwork import Project
+from app.repositories.changes import Changes, sort_out
+
+# Counters and the reading account's own flags: they change by themselves, without the project changing.
+_VOLATILE = ("offers", "views", "viewed", "offered", "status", "buyer_projects", "buyer_hired_percent")
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeRead:
+    """Where the shared reading of the exchange stands."""
+
+    state: str
+    finished_at: datetime | None
+    checkpoint: dict[str, Any]
+
+
+class Markets:
+    """Projects of the exchange. Needs no tenant: ``Database.shared()`` or any tenant's transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def save(self, projects: Sequence[Project]) -> Changes:
+        """Inserts and updates a page; a row whose content did not change is not written."""
+        rows = [_row(project) for project in projects]
+        found = await self._connection.fetch(_SAVE, rows)
+        return sort_out([(row["id"], row["is_new"], row["content"], row["counters"]) for row in found])
+
+    async def mark_missing(self, seen: Iterable[int]) -> int:
+        """After a full pass: what was not on any page is gone from the exchange, for now."""
+        status = await self._connection.execute(
+            "UPDATE market_projects SET missing_since = now() "
+            "WHERE missing_since IS NULL AND id <> ALL ($1::bigint[])",
+            list(seen),
+        )
+        return int(status.split()[-1])
+
+    async def by_ids(self, ids: Sequence[int]) -> list[dict[str, Any]]:
+        """Rows of the named projects."""
+        rows = await self._connection.fetch(
+            f"SELECT {_COLUMNS} FROM market_projects p WHERE p.id = ANY ($1::bigint[])",  # noqa: S608
+            list(ids),
+        )
+        return [dict(row) for row in rows]
+
+    async def matching(
+        self,
+        categories: Sequence[int],
+        query: str | None,
+        price_from_kopecks: int | None,
+        price_to_kopecks: int | None,
+        offers_to: int | None = None,
+    ) -> list[dict[str, Any]]:
+        """Listed projects that a filter matches, newest first. An empty ``categories`` means all."""
+        rows = await self._connection.fetch(
+            f"""
+            SELECT {_COLUMNS} FROM market_projects p
+            WHERE p.missing_since IS NULL
+              AND (cardinality($1::bigint[]) = 0
+                   OR p.category_id = ANY ($1::bigint[])
+                   OR p.category_id IN (SELECT c.id FROM kwork_categories c WHERE c.parent_id = ANY ($1::bigint[])))
+              AND ($2::text IS NULL
+                   OR strpos(lower(p.title), lower($2)) > 0 OR strpos(lower(p.description), lower($2)) > 0)
+              AND ($3::bigint IS NULL OR p.max_price_kopecks >= $3)
+              AND ($4::bigint IS NULL OR p.price_kopecks <= $4)
+              AND ($5::int IS NULL OR p.offers IS NULL OR p.offers <= $5)
+            ORDER BY p.active_at DESC NULLS LAST, p.id DESC
+            """,  # noqa: S608
+            list(categories),
+            query,
+            price_from_kopecks,
+            price_to_kopecks,
+            offers_to,
+        )
+        return [dict(row) for row in rows]
+
+    async def begin_read(self, holder: str, lease_seconds: float) -> bool:
+        """Takes the exchange for one reader; False while another one reads."""
+        return (
+            await self._connection.fetchval(
+                """
+                INSERT INTO market_reads AS r (stream, state, holder, lease_until, started_at)
+                VALUES ('projects', 'running', $1, now() + make_interval(secs => $2), now())
+                ON CONFLICT (stream) DO UPDATE
+                   SET state = 'running', holder = excluded.holder, lease_until = excluded.lease_until,
+                       started_at = now(), reason = NULL
+                 WHERE r.state <> 'running' OR r.lease_until < now()
+                RETURNING true
+                """,
+                holder,
+                lease_seconds,
+            )
+            or False
+        )
+
+    async def keep_reading(self, holder: str, lease_seconds: float, checkpoint: dict[str, Any]) -> bool:
+        """Saves the checkpoint and extends the lease; False when the lease went to somebody else."""
+        return (
+            await self._connection.fetchval(
+                "UPDATE market_reads SET checkpoint = $3, lease_until = now() + make_interval(secs => $2) "
+                "WHERE stream = 'projects' AND holder = $1 AND state = 'running' RETURNING true",
+                holder,
+                lease_seconds,
+                checkpoint,
+            )
+            or False
+        )
+
+    async def end_read(self, holder: str, state: str, reason: str | None) -> None:
+        """``state`` is ``done`` or ``failed``."""
+        await self._connection.execute(
+            "UPDATE market_reads SET state = $2, reason = $3, lease_until = NULL, holder = NULL, "
+            "finished_at = CASE WHEN $2 = 'done' THEN now() ELSE finished_at END "
+            "WHERE stream = 'projects' AND holder = $1",
+            holder,
+            state,
+            reason,
+        )
+
+    async def last_read(self) -> ExchangeRead | None:
+        """State of the shared reading; ``None`` before the first one."""
+        row = await self._connection.fetchrow(
+            "SELECT CASE WHEN state = 'running' AND lease_until < now() THEN 'interrupted' ELSE state END AS state, "
+            "finished_at, checkpoint FROM market_reads WHERE stream = 'projects'"
+        )
+        return ExchangeRead(row["state"], row["finished_at"], row["checkpoint"]) if row else None
+
+
+def _row(project: Project) -> dict[str, Any]:
+    content = plain(project)
+    return {
+        **{name: content[name] for name in _PLAIN},
+        "buyer_id": project.buyer.id,
+        "buyer_username": project.buyer.username,
+        "details": content,
+        "content_hash": content_hash(content, leave_out=_VOLATILE).hex(),
+    }
+
+
+_PLAIN = (
+    "id", "title", "description", "status", "category_id", "parent_category_id", "price_kopecks",
+    "max_price_kopecks", "currency", "offers", "created_at", "active_at", "expires_at", "url",
+)  # fmt: skip
+
+_COLUMNS = (
+    "p.id, p.title, p.description, p.status, p.category_id, p.parent_category_id, p.price_kopecks, "
+    "p.max_price_kopecks, p.currency, p.buyer_id, p.buyer_username, p.offers, p.created_at, p.active_at, "
+    "p.expires_at, p.url, p.details"
+)
+
+_SAVE = """
+WITH incoming AS (
+    SELECT DISTINCT ON (i.id) i.*, decode(i.content_hash, 'hex') AS hash
+    FROM jsonb_to_recordset($1::jsonb) AS i (
+        id bigint, title text, description text, status text, category_id bigint, parent_category_id bigint,
+        price_kopecks bigint, max_price_kopecks bigint, currency text, buyer_id bigint, buyer_username text,
+        offers integer, created_at timestamptz, active_at timestamptz, expires_at timestamptz, url text,
+        details jsonb, content_hash text)
+), known AS (
+    SELECT i.id, p.id IS NULL AS is_new,
+           p.content_hash IS DISTINCT FROM i.hash AS content,
+           p.offers IS DISTINCT FROM i.offers OR p.status IS DISTINCT FROM i.status
+             OR p.missing_since IS NOT NULL AS counters
+    FROM incoming i LEFT JOIN market_projects p USING (id)
+), written AS (
+    INSERT INTO market_projects AS p (
+        id, title, description, status, category_id, parent_category_id, price_kopecks, max_price_kopecks,
+        currency, buyer_id, buyer_username, offers, created_at, active_at, expires_at, url, details, content_hash)
+    SELECT i.id, i.title, i.description, i.status, i.category_id, i.parent_category_id, i.price_kopecks,
+           i.max_price_kopecks, i.currency, i.buyer_id, i.buyer_username, i.offers, i.created_at, i.active_at,
+           i.expires_at, i.url, i.details, i.hash
+    FROM incoming i JOIN known k USING (id)
+    WHERE k.is_new OR k.content OR k.counters
+    ON CONFLICT (id) DO UPDATE SET
+        title = excluded.title, description = excluded.description, status = excluded.status,
+        category_id = excluded.category_id,
+        parent_category_id = coalesce(excluded.parent_category_id, p.parent_category_id),
+        price_kopecks = excluded.price_kopecks, max_price_kopecks = excluded.max_price_kopecks,
+        currency = excluded.currency, buyer_id = excluded.buyer_id, buyer_username = excluded.buyer_username,
+        offers = excluded.offers, created_at = excluded.created_at, active_at = excluded.active_at,
+        expires_at = excluded.expires_at, url = excluded.url, details = excluded.details,
+        content_hash = excluded.content_hash, missing_since = NULL,
+        changed_at = CASE WHEN p.content_hash <> excluded.content_hash THEN now() ELSE p.changed_at END
+)
+SELECT id, is_new, content, counters FROM known
+"""
