@@ -1,0 +1,133 @@
+"""What a project, an order or a buyer looks like in the CRM: pure functions from stored rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from app.domain.content import content_hash, plain
+from app.domain.crm import Contact, Entity, Lead, LeadStatus
+from app.domain.kwork import OrderStatus, ProjectStatus
+from app.repositories.deliveries import Outgoing
+
+_ORDER_STATUS = {
+    OrderStatus.NEW: LeadStatus.NEW,
+    OrderStatus.IN_PROGRESS: LeadStatus.IN_PROGRESS,
+    OrderStatus.ON_REVIEW: LeadStatus.ON_REVIEW,
+    OrderStatus.ARBITRATION: LeadStatus.ARBITRATION,
+    OrderStatus.PAYMENT_DUE: LeadStatus.PAYMENT_DUE,
+    OrderStatus.DONE: LeadStatus.WON,
+    OrderStatus.CANCELLED: LeadStatus.LOST,
+    OrderStatus.UNKNOWN: LeadStatus.NEW,
+}
+_PROJECT_STATUS = {
+    ProjectStatus.STOPPED: LeadStatus.LOST,
+    ProjectStatus.ARCHIVED: LeadStatus.LOST,
+    ProjectStatus.CANCELLED: LeadStatus.LOST,
+}
+
+
+def order_key(order_id: int) -> str:
+    """The lead's key for an order."""
+    return f"kwork:order:{order_id}"
+
+
+def project_key(project_id: int) -> str:
+    """The lead's key for a project of the exchange."""
+    return f"kwork:project:{project_id}"
+
+
+def buyer_key(user_id: int | None) -> str | None:
+    """The contact's key for a Kwork user; ``None`` while the id is not known (a name is never a key)."""
+    return f"kwork:user:{user_id}" if user_id is not None else None
+
+
+def order_lead(row: Mapping[str, Any]) -> Outgoing:
+    """A lead from a row of ``orders``."""
+    details = row["details"]
+    lead = Lead(
+        external_id=order_key(row["id"]),
+        name=row["title"],
+        description=details.get("description") or "",
+        budget_kopecks=row["price_kopecks"],
+        currency=row["currency"],
+        status=_ORDER_STATUS[OrderStatus(row["status"])],
+        contact_external_id=buyer_key(row["buyer_id"]),
+        url=row["url"],
+        deadline=row["deadline_at"],
+        metadata={
+            "kwork_kind": "order",
+            "kwork_id": row["id"],
+            "kwork_status": row["status"],
+            "kwork_buyer": row["buyer_username"],
+            "kwork_account_id": str(row["account_id"]),
+        },
+    )
+    return _outgoing(Entity.LEAD, lead)
+
+
+def project_lead(row: Mapping[str, Any]) -> Outgoing:
+    """A lead from a row of ``market_projects``."""
+    lead = Lead(
+        external_id=project_key(row["id"]),
+        name=row["title"],
+        description=row["description"],
+        budget_kopecks=row["price_kopecks"],
+        currency=row["currency"],
+        status=_PROJECT_STATUS.get(ProjectStatus(row["status"]), LeadStatus.NEW),
+        contact_external_id=buyer_key(row["buyer_id"]),
+        url=row["url"],
+        deadline=row["expires_at"],
+        metadata={
+            "kwork_kind": "project",
+            "kwork_id": row["id"],
+            "kwork_buyer": row["buyer_username"],
+            "kwork_category_id": row["category_id"],
+            "kwork_max_price": row["max_price_kopecks"] / 100,
+        },
+    )
+    return _outgoing(Entity.LEAD, lead)
+
+
+def buyer_contact(user_id: int, username: str, profile: Mapping[str, Any] | None) -> Outgoing:
+    """A contact of a buyer; richer when the public profile is known."""
+    known = profile or {}
+    contact = Contact(
+        external_id=f"kwork:user:{user_id}",
+        name=known.get("full_name") or username,
+        url=known.get("url") or f"https://kwork.ru/user/{username}",
+        metadata={
+            "kwork_user_id": user_id,
+            "kwork_username": username,
+            **{
+                f"kwork_{name}": known[name]
+                for name in ("location", "profession", "rating", "orders_done")
+                if known.get(name) is not None
+            },
+        },
+    )
+    return _outgoing(Entity.CONTACT, contact)
+
+
+def lead_of(payload: Mapping[str, Any], contact_id: str | None) -> Lead:
+    """Back from the stored payload; ``contact_id`` is the buyer's id in the CRM."""
+    deadline = payload["deadline"]
+    return Lead(
+        **{
+            **payload,
+            "status": LeadStatus(payload["status"]),
+            "deadline": datetime.fromisoformat(deadline) if deadline else None,
+            "contact_id": contact_id,
+        }
+    )
+
+
+def contact_of(payload: Mapping[str, Any]) -> Contact:
+    """Back from the stored payload."""
+    return Contact(**payload)
+
+
+def _outgoing(entity: Entity, record: Lead | Contact) -> Outgoing:
+    payload = plain(record)
+    return Outgoing(entity, record.external_id, payload, content_hash(payload))

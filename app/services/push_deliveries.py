@@ -1,0 +1,315 @@
+"""Carries the outbox to the CRM: claim, act, settle. Nothing is sent twice because an answer was unclear.
+
+One worker per connection (a lease with an epoch). A delivery is marked and committed before its first byte
+leaves; a create whose outcome is unclear is looked up by its key until it is found or surely absent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import structlog
+
+from app.core.database import Database
+from app.domain.crm import CrmConnector, Entity, LookupUnsupported, Saved
+from app.domain.errors import (
+    Ambiguous,
+    AuthExpired,
+    Blocked,
+    RateLimited,
+    Rejected,
+    ServiceError,
+    Unavailable,
+)
+from app.repositories.connections import Connections, CrmConnection
+from app.repositories.deliveries import Claimed, Deliveries, Settled
+from app.repositories.leases import Lease, LeaseLost, Leases
+from app.services.lead_payloads import contact_of, lead_of
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+LEASE_SECONDS = 30.0
+_BATCH = 100
+_LONGEST_WAIT = 300.0
+_REFUSED_WAIT = 300.0
+_CONTACT_WAIT = 1.0
+_MIN_LOOKUPS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class CrmHealth:
+    """Whether the tenant's CRM answers, from the last real traffic."""
+
+    ok: bool
+    at: datetime
+    code: str | None = None
+    detail: str | None = None
+
+
+class PushDeliveries:
+    """Drains the outbox of each tenant; at most one drain per tenant and connection at a time."""
+
+    def __init__(
+        self,
+        database: Database,
+        connect: Callable[[str, CrmConnection], CrmConnector],
+        *,
+        kind: str,
+        concurrency: int,
+        search_lag_seconds: float,
+    ) -> None:
+        self._database = database
+        self._connect = connect
+        self._kind = kind
+        self._concurrency = concurrency
+        self._lag = search_lag_seconds
+        self._holder = f"push-{uuid.uuid4()}"
+        self._drains: dict[str, asyncio.Task[None]] = {}
+        self._again: set[str] = set()
+        self.health: dict[str, CrmHealth] = {}
+
+    async def drain(self, tenant_id: str) -> None:
+        """Sends what is due; returns when nothing is due any more (or the CRM asked to wait)."""
+        task = self._drains.get(tenant_id)
+        if task is None:
+            task = asyncio.create_task(self._drain(tenant_id), name=f"push {tenant_id}")
+            self._drains[tenant_id] = task
+            task.add_done_callback(lambda _: self._drains.pop(tenant_id, None))
+        else:
+            self._again.add(tenant_id)
+        await asyncio.shield(task)
+
+    async def run(self, tenants: Callable[[], Awaitable[Sequence[str]]], *, every_seconds: float) -> None:
+        """The background loop: drains every tenant that has something due, for ever."""
+        while True:
+            for tenant_id in await _quietly(tenants()) or ():
+                if await _quietly(self._is_due(tenant_id)):
+                    await _quietly(self.drain(tenant_id))
+            await asyncio.sleep(every_seconds)
+
+    async def stop(self) -> None:
+        """Cancels running drains; what was in flight is looked up on the next start."""
+        for task in list(self._drains.values()):
+            task.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await task
+
+    async def _is_due(self, tenant_id: str) -> bool:
+        async with self._database.tenant(tenant_id) as scope:
+            connection = await Connections(scope).default(self._kind)
+            return await Deliveries(scope).seconds_until_due(connection.id) == 0
+
+    async def _drain(self, tenant_id: str) -> None:
+        async with self._database.tenant(tenant_id) as scope:
+            connection = await Connections(scope).default(self._kind)
+            lease = await Leases(scope).take(f"push/{connection.id}", self._holder, LEASE_SECONDS)
+            if lease is None:
+                return
+            recovered = await Deliveries(scope).recover(connection.id, lease.epoch)
+        if recovered:
+            log.warning("deliveries_recovered", tenant=tenant_id, count=recovered)
+        connector = self._connect(tenant_id, connection)
+        drain = _Drain(self, tenant_id, connection, connector, lease)
+        try:
+            await drain.run()
+        except LeaseLost:
+            log.warning("push_lease_lost", tenant=tenant_id)
+        finally:
+            await connector.aclose()
+            async with self._database.tenant(tenant_id) as scope:
+                await Leases(scope).give_back(lease)
+
+
+class _Drain:
+    """One pass over a connection's outbox."""
+
+    def __init__(
+        self,
+        owner: PushDeliveries,
+        tenant_id: str,
+        connection: CrmConnection,
+        connector: CrmConnector,
+        lease: Lease,
+    ) -> None:
+        self._owner = owner
+        self._database = owner._database
+        self._tenant_id = tenant_id
+        self._connection = connection
+        self._connector = connector
+        self._lease = lease
+        self._stop_before: float | None = None
+        """Monotonic moment before which the CRM asked not to be called."""
+        self._slots = asyncio.Semaphore(owner._concurrency)
+
+    async def run(self) -> None:
+        """Contacts before leads, so that a lead can name its contact; until nothing is due."""
+        beat = asyncio.create_task(self._heartbeat())
+        try:
+            while True:
+                self._owner._again.discard(self._tenant_id)
+                busy = True
+                while busy and not self._must_stop():
+                    busy = await self._batch(Entity.CONTACT) or await self._batch(Entity.LEAD)
+                if self._must_stop() or self._tenant_id not in self._owner._again:
+                    return
+        finally:
+            beat.cancel()
+
+    def _must_stop(self) -> bool:
+        return self._stop_before is not None and time.monotonic() < self._stop_before
+
+    async def _heartbeat(self) -> None:
+        while True:
+            await asyncio.sleep(LEASE_SECONDS / 3)
+            with suppress(LeaseLost, OSError):
+                async with self._database.tenant(self._tenant_id) as scope:
+                    await Leases(scope).keep(self._lease, LEASE_SECONDS)
+
+    async def _batch(self, entity: Entity) -> bool:
+        async with self._database.tenant(self._tenant_id) as scope:
+            await Leases(scope).keep(self._lease, LEASE_SECONDS)
+            claimed = await Deliveries(scope).claim(self._connection.id, self._lease.epoch, entity, _BATCH)
+        if not claimed:
+            return False
+        settled = await asyncio.gather(*(self._settle_one(item) for item in claimed))
+        async with self._database.tenant(self._tenant_id) as scope:
+            await Leases(scope).keep(self._lease, LEASE_SECONDS)
+            await Deliveries(scope).settle(self._connection.id, self._lease.epoch, settled)
+        return True
+
+    async def _settle_one(self, item: Claimed) -> Settled:
+        async with self._slots:
+            if self._must_stop():
+                return Settled(item.id, _waiting(item), delay=self._pause(), sent=False)
+            try:
+                settled = await (
+                    self._look_up(item) if item.was_unknown and item.crm_id is None else self._send(item)
+                )
+            except ServiceError as error:
+                self._remember(error)
+                return self._failed(item, error)
+            except Exception:
+                log.exception("delivery_crashed", tenant=self._tenant_id, external_id=item.external_id)
+                return Settled(item.id, "unknown", delay=_backoff(item.attempts), reason_code="crashed")
+        self._remember(None)
+        return settled
+
+    async def _look_up(self, item: Claimed) -> Settled:
+        found = await self._connector.find(item.entity, item.external_id)
+        if found is not None:
+            return Settled(
+                item.id, "done", "adopted", crm_id=found, link_hash=item.sent_hash or b"", looked_up=True
+            )
+        age = (datetime.now(UTC) - item.sent_at).total_seconds() if item.sent_at else self._owner._lag
+        if age < self._owner._lag or item.lookups + 1 < _MIN_LOOKUPS:
+            # The CRM's search may lag behind its writes: one "not found" proves nothing yet.
+            wait = min(max(1.0, self._owner._lag / 4), 5.0) if self._owner._lag else 0.0
+            reason = f"Ответ CRM на создание «{item.external_id}» не получен: ищем запись по ключу."
+            return Settled(
+                item.id, "unknown", delay=wait, looked_up=True, reason_code="unclear_outcome", reason=reason
+            )
+        return Settled(item.id, "retry", looked_up=True, reason_code="surely_absent")
+
+    async def _send(self, item: Claimed) -> Settled:
+        if item.crm_id is not None and item.linked_hash == item.payload_hash:
+            return Settled(
+                item.id, "done", "unchanged", crm_id=item.crm_id, link_hash=item.payload_hash, sent=False
+            )
+        wanted = item.payload.get("contact_external_id")
+        if wanted is not None and item.contact_id is None and item.contact_open:
+            return Settled(
+                item.id, _waiting(item), delay=_CONTACT_WAIT, reason_code="waits_for_contact", sent=False
+            )
+        saved = await self._save(item)
+        # A lead that had to go without its contact is not what we want yet: the next sync sends it again.
+        complete = wanted is None or item.contact_id is not None
+        return Settled(
+            item.id,
+            "done",
+            "updated" if item.crm_id is not None else "created" if saved.created else "adopted",
+            crm_id=saved.crm_id,
+            link_hash=item.payload_hash if complete else b"",
+        )
+
+    async def _save(self, item: Claimed) -> Saved:
+        crm = self._connector
+        if item.entity is Entity.CONTACT:
+            contact = contact_of(item.payload)
+            return await (
+                crm.update_contact(item.crm_id, contact) if item.crm_id else crm.create_contact(contact)
+            )
+        lead = lead_of(item.payload, item.contact_id)
+        return await (crm.update_lead(item.crm_id, lead) if item.crm_id else crm.create_lead(lead))
+
+    def _failed(self, item: Claimed, error: ServiceError) -> Settled:
+        if isinstance(error, RateLimited):
+            self._pause_for(error.retry_after)
+        elif isinstance(error, AuthExpired | Blocked):
+            self._pause_for(_REFUSED_WAIT)
+        state, delay, sent = self._after(item, error)
+        code = "unclear_outcome" if isinstance(error, LookupUnsupported) else error.code
+        return Settled(item.id, state, delay=delay, sent=sent, reason_code=code, reason=error.detail)
+
+    def _after(self, item: Claimed, error: ServiceError) -> tuple[str, float, bool]:
+        """State, seconds to wait, and whether it counts as an attempt."""
+        match error:
+            case LookupUnsupported() | Rejected():
+                return "parked", 0.0, True
+            case Ambiguous() if item.crm_id is None:
+                return "unknown", 0.2, True
+            case RateLimited() | AuthExpired() | Blocked():
+                return _waiting(item), self._pause(), False
+            case Unavailable() | Ambiguous():
+                asked = getattr(error, "retry_after", None) or 0.0
+                return _waiting(item), max(_backoff(item.attempts), asked), True
+        return "unknown", _backoff(item.attempts), True
+
+    def _pause_for(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        self._stop_before = max(until, self._stop_before or until)
+
+    def _pause(self) -> float:
+        return max(0.0, (self._stop_before or 0.0) - time.monotonic())
+
+    def _remember(self, error: ServiceError | None) -> None:
+        known = self._owner.health.get(self._tenant_id)
+        ok = error is None or isinstance(error, Rejected)
+        if known is not None and known.ok != ok:
+            log.info(
+                "crm_answers_again" if ok else "crm_lost",
+                tenant=self._tenant_id,
+                code=getattr(error, "code", None),
+            )
+        self._owner.health[self._tenant_id] = CrmHealth(
+            ok,
+            datetime.now(UTC),
+            None if ok else getattr(error, "code", None),
+            None if ok else getattr(error, "detail", None),
+        )
+
+
+def _waiting(item: Claimed) -> str:
+    """An unclear create stays unclear while nobody could ask; anything else is simply tried again."""
+    return "unknown" if item.was_unknown and item.crm_id is None else "retry"
+
+
+def _backoff(attempts: int) -> float:
+    return min(_LONGEST_WAIT, 0.5 * 2.0 ** min(attempts, 12)) * random.uniform(0.7, 1.3)  # noqa: S311
+
+
+async def _quietly(call: Awaitable[T]) -> T | None:
+    try:
+        return await call
+    except Exception as error:  # noqa: BLE001 - the loop outlives a database that is away
+        log.warning("push_loop_failed", error=type(error).__name__)
+        return None

@@ -1,0 +1,67 @@
+"""Makes leads of projects and orders that somebody chose."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.core.database import Database, TenantConnection
+from app.domain.crm import Entity
+from app.domain.kwork import Person
+from app.domain.listing import OrderKind, public_id
+from app.repositories.connections import Connections
+from app.repositories.deliveries import Deliveries
+from app.repositories.markets import Markets
+from app.repositories.orders import Orders
+from app.services.container import LeadState
+from app.services.crm_connections import CrmConnectors
+from app.services.lead_payloads import order_key, project_key, project_lead
+from app.services.push_deliveries import PushDeliveries
+from app.services.sync_account import contacts_of, queue_orders
+
+
+class PushChosenLeads:
+    """Queues the leads and their contacts, lets them go out, and tells where each stands."""
+
+    def __init__(self, database: Database, connectors: CrmConnectors, deliveries: PushDeliveries) -> None:
+        self._database = database
+        self._connectors = connectors
+        self._deliveries = deliveries
+
+    async def push(
+        self, tenant_id: str, *, project_ids: Sequence[int], order_ids: Sequence[int], wait_seconds: float
+    ) -> Mapping[str, LeadState]:
+        """Per public id, after at most ``wait_seconds``. Raises ``Conflict`` when no CRM is set up."""
+        self._connectors.require()
+        async with self._database.tenant(tenant_id) as scope:
+            connection = await Connections(scope).default(self._connectors.kind)
+            await queue_orders(scope, connection.id, None, await Orders(scope).by_ids(order_ids))
+            rows = await Markets(scope.connection).by_ids(project_ids)
+            await queue_projects(scope, connection.id, None, rows)
+        try:
+            async with asyncio.timeout(wait_seconds):
+                await self._deliveries.drain(tenant_id)
+        except TimeoutError:
+            pass  # what is left goes out in the background
+        keys = {project_key(id_): public_id(OrderKind.PROJECT, id_) for id_ in project_ids}
+        keys |= {order_key(id_): public_id(OrderKind.ORDER, id_) for id_ in order_ids}
+        async with self._database.tenant(tenant_id) as scope:
+            states = await Deliveries(scope).states(connection.id, Entity.LEAD, list(keys))
+        return {keys[key]: _state(row) for key, row in states.items()}
+
+
+async def queue_projects(
+    scope: TenantConnection, connection_id: Any, run_id: Any, rows: list[dict[str, Any]]
+) -> int:
+    """Queues the projects' leads and their buyers' contacts."""
+    buyers = await contacts_of(scope, [Person(row["buyer_id"], row["buyer_username"]) for row in rows])
+    return await Deliveries(scope).enqueue(
+        connection_id, run_id, [*buyers, *(project_lead(row) for row in rows)]
+    )
+
+
+def _state(row: Mapping[str, Any]) -> LeadState:
+    if row["state"] is None:
+        return LeadState(row["crm_id"], "synced" if row["crm_id"] else "none", None)
+    return LeadState(row["crm_id"], row["state"], row["reason"])

@@ -1,0 +1,130 @@
+"""Reads Kwork's exchange, once for all tenants.
+
+Incremental: the list is ordered by when projects (re)appeared, so a poll stops at the first page that holds
+nothing new or changed. A full pass reads every page and then marks what was on none of them as missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from app.core.database import Database
+from app.domain.errors import LayoutChanged, ServiceError
+from app.domain.kwork import Page, Project, ProjectFilter
+from app.repositories.markets import Markets
+
+log = structlog.get_logger(__name__)
+
+_LEASE_SECONDS = 90.0
+_MOST_PAGES = 500
+_EVERYTHING = ProjectFilter()
+
+
+class ReadsProjects(Protocol):
+    """The part of ``KworkClient`` this needs."""
+
+    async def projects(self, wanted: ProjectFilter, page: int) -> Page[Project]:
+        """One page of the exchange, newest first."""
+        ...
+
+
+@dataclass(slots=True)
+class ExchangeCounts:
+    """What a reading found. ``written`` counts database rows."""
+
+    pages: int = 0
+    read: int = 0
+    new: int = 0
+    changed: int = 0
+    written: int = 0
+    missing: int = 0
+
+
+class ReadExchange:
+    """The one poller of the exchange; several processes may own one, a lease lets one read at a time."""
+
+    def __init__(
+        self, database: Database, signed_out: Callable[[], AbstractAsyncContextManager[ReadsProjects]]
+    ) -> None:
+        self._database = database
+        self._signed_out = signed_out
+        self._holder = f"exchange-{uuid.uuid4()}"
+        self._turn = asyncio.Lock()
+
+    async def read(self, *, full: bool) -> ExchangeCounts:
+        """Reads until nothing is new (``full``: to the last page). Waits for a reading of this process.
+
+        Returns empty counts when another process is reading right now: what it finds is as fresh. Raises the
+        vendor's errors; pages stored before one stay stored.
+        """
+        async with self._turn:
+            async with self._database.shared() as connection:
+                if not await Markets(connection).begin_read(self._holder, _LEASE_SECONDS):
+                    return ExchangeCounts()
+            counts = ExchangeCounts()
+            try:
+                async with self._signed_out() as client:
+                    await self._read_pages(client, counts, full=full)
+            except ServiceError as error:
+                await self._end("failed", error.code)
+                raise
+            except BaseException:
+                await self._end("failed", "interrupted")
+                raise
+            await self._end("done", None)
+            return counts
+
+    async def _end(self, state: str, reason: str | None) -> None:
+        with suppress(OSError):
+            async with self._database.shared() as connection:
+                await Markets(connection).end_read(self._holder, state, reason)
+
+    async def _read_pages(self, client: ReadsProjects, counts: ExchangeCounts, *, full: bool) -> None:
+        seen: set[int] = set()
+        page = await client.projects(_EVERYTHING, 1)
+        while True:
+            more = page.number < (page.last or page.number) and page.number < _MOST_PAGES
+            # The next page is on its way while this one is stored.
+            following = (
+                asyncio.create_task(client.projects(_EVERYTHING, page.number + 1)) if more and full else None
+            )
+            try:
+                fresh = await self._store(page, counts)
+            except BaseException:
+                if following is not None:
+                    following.cancel()
+                raise
+            seen.update(project.id for project in page.items)
+            if not more or (not full and not fresh):
+                break
+            page = await (following or client.projects(_EVERYTHING, page.number + 1))
+            _expect_rows(page)
+        if full and page.number == (page.last or page.number):
+            async with self._database.shared() as connection:
+                counts.missing = await Markets(connection).mark_missing(seen)
+
+    async def _store(self, page: Page[Project], counts: ExchangeCounts) -> bool:
+        async with self._database.shared() as connection:
+            markets = Markets(connection)
+            changes = await markets.save(page.items)
+            await markets.keep_reading(
+                self._holder, _LEASE_SECONDS, {"page": page.number, "last": page.last, "total": page.total}
+            )
+        counts.pages += 1
+        counts.read += len(page.items)
+        counts.new += len(changes.new)
+        counts.changed += len(changes.changed)
+        counts.written += changes.written
+        return bool(changes.fresh)
+
+
+def _expect_rows(page: Page[Project]) -> None:
+    if not page.items and page.number < (page.last or 0):
+        raise LayoutChanged("a page in the middle of the exchange holds no projects", path="wants")

@@ -1,0 +1,312 @@
+"""Sync runs: starting, waiting, and the truth about where things stand."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from app.core.database import Database
+from app.domain.accounts import AccountState
+from app.domain.content import plain
+from app.domain.errors import Conflict, Invalid, ServiceError
+from app.domain.kwork import ProjectFilter
+from app.repositories.accounts import Accounts
+from app.repositories.connections import Connections
+from app.repositories.deliveries import Deliveries
+from app.repositories.leases import LeaseLost, Leases
+from app.repositories.markets import Markets
+from app.repositories.runs import Run, Runs
+from app.services.connect_account import ConnectAccount
+from app.services.crm_connections import CrmConnectors
+from app.services.kwork_client import KworkClient
+from app.services.push_deliveries import CrmHealth, PushDeliveries
+from app.services.push_leads import queue_projects
+from app.services.read_exchange import ReadExchange
+from app.services.sync_account import RUN_LEASE_SECONDS, RunScope, SyncAccount
+
+log = structlog.get_logger(__name__)
+
+ORDERS = "orders"
+CONTACTS = "contacts"
+PROJECTS = "projects"
+_ACCOUNT_KINDS = ("order", "gig", "dialog")
+KINDS = (*_ACCOUNT_KINDS, "project")
+_POLL_SECONDS = 0.1
+_MOST_ACCOUNTS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRequest:
+    """What a caller wants synced. ``kinds`` matter for the stream ``orders`` only."""
+
+    stream: str
+    account_id: UUID | None = None
+    kinds: tuple[str, ...] = ("order",)
+    filters: ProjectFilter | None = None
+    """Which projects become leads; without it the exchange is read and nothing is sent."""
+    create_leads: bool = True
+    full: bool = False
+    """Read the whole exchange, not only until nothing is new."""
+
+    def described(self) -> dict[str, Any]:
+        """What a resumed run must have asked for, too."""
+        return {"kinds": list(self.kinds), "create_leads": self.create_leads, "filters": plain(self.filters)}
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStatus:
+    """One account's stream. ``lag_seconds`` counts from the end of the last complete run."""
+
+    account_id: UUID | None
+    stream: str
+    last_run: Run
+    last_success_at: datetime | None
+    lag_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountStatus:
+    """An account's state as Kwork left it."""
+
+    id: UUID
+    title: str
+    state: str
+    state_code: str | None
+    state_detail: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SyncStatus:
+    """All that ``GET crm-sync/sync-status`` tells; from the tables, not from memory, but for the CRM's health."""
+
+    streams: tuple[StreamStatus, ...]
+    accounts: tuple[AccountStatus, ...]
+    deliveries: dict[str, dict[str, int]]
+    oldest_unsettled_seconds: float | None
+    parked: list[dict[str, Any]]
+    exchange_state: str | None
+    exchange_read_at: datetime | None
+    crm_configured: bool
+    crm: CrmHealth | None
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+class Sync:
+    """Runs live as tasks of this process; what they did so far is in the tables."""
+
+    def __init__(
+        self,
+        database: Database,
+        accounts: ConnectAccount,
+        exchange: ReadExchange,
+        deliveries: PushDeliveries,
+        connectors: CrmConnectors,
+    ) -> None:
+        self._database = database
+        self._accounts = accounts
+        self._exchange = exchange
+        self._deliveries = deliveries
+        self._connectors = connectors
+        self._reading = SyncAccount(database)
+        self._holder = f"sync-{uuid.uuid4()}"
+        self._tasks: dict[UUID, asyncio.Task[None]] = {}
+
+    async def start(self, tenant_id: str, request: SyncRequest) -> tuple[Run, ...]:
+        """Starts a run per account (and one for projects); one that is going on already is returned instead.
+
+        Raises ``NotFound`` for an unknown account, ``Conflict`` when no account or no CRM is there.
+        """
+        unknown = set(request.kinds) - set(KINDS)
+        if unknown:
+            raise Invalid(f"kinds: допустимы {', '.join(KINDS)}.", field="kinds", code="unknown_kind")
+        if request.create_leads:
+            self._connectors.require()
+        runs: list[Run] = []
+        if request.stream == CONTACTS or set(request.kinds) & set(_ACCOUNT_KINDS):
+            for account_id in await self._accounts_of(tenant_id, request.account_id):
+                wanted = replace(request, account_id=account_id)
+                runs.append(
+                    await self._start_one(tenant_id, f"{account_id}/{request.stream}", request.stream, wanted)
+                )
+        if request.stream == ORDERS and "project" in request.kinds:
+            runs.append(
+                await self._start_one(tenant_id, "exchange", PROJECTS, replace(request, account_id=None))
+            )
+        return tuple(runs)
+
+    async def wait(self, tenant_id: str, run_ids: Sequence[UUID], seconds: float) -> tuple[Run, ...]:
+        """The runs when all have ended, or as they stand after ``seconds``."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while True:
+            async with self._database.tenant(tenant_id) as scope:
+                runs = await Runs(scope).by_ids(list(run_ids))
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0 or all(run.state != "running" for run in runs):
+                return tuple(runs)
+            mine = [task for run_id in run_ids if (task := self._tasks.get(run_id)) is not None]
+            if mine:
+                await asyncio.wait(mine, timeout=left)
+            else:
+                await asyncio.sleep(min(left, _POLL_SECONDS))
+
+    async def stop(self) -> None:
+        """Cancels the runs of this process; they show as interrupted and go on from their checkpoint later."""
+        for task in list(self._tasks.values()):
+            task.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await task
+
+    async def status(self, tenant_id: str) -> SyncStatus:
+        """Where everything of the tenant stands."""
+        now = datetime.now(UTC)
+        async with self._database.tenant(tenant_id) as scope:
+            latest, done = await Runs(scope).latest(), await Runs(scope).last_done()
+            summary = await Deliveries(scope).summary()
+            parked = await Deliveries(scope).failures(20)
+            accounts, _ = await Accounts(scope).list(limit=_MOST_ACCOUNTS, offset=0)
+            exchange = await Markets(scope.connection).last_read()
+        streams = []
+        for run in latest:
+            ended = done.get((run.account_id, run.stream))
+            lag = (now - ended).total_seconds() if ended else None
+            streams.append(StreamStatus(run.account_id, run.stream, run, ended, lag))
+        return SyncStatus(
+            streams=tuple(streams),
+            accounts=tuple(
+                AccountStatus(a.id, a.title, a.state.value, a.state_code, a.state_detail) for a in accounts
+            ),
+            deliveries=summary["counts"],
+            oldest_unsettled_seconds=summary["oldest_unsettled_seconds"],
+            parked=parked,
+            exchange_state=exchange.state if exchange else None,
+            exchange_read_at=exchange.finished_at if exchange else None,
+            crm_configured=self._connectors.configured,
+            crm=self._deliveries.health.get(tenant_id),
+        )
+
+    async def _accounts_of(self, tenant_id: str, account_id: UUID | None) -> list[UUID]:
+        if account_id is not None:
+            account = await self._accounts.get_account(tenant_id, account_id)
+            return [account.id]
+        async with self._database.tenant(tenant_id) as scope:
+            accounts, _ = await Accounts(scope).list(limit=_MOST_ACCOUNTS, offset=0)
+        usable = [account.id for account in accounts if account.state is AccountState.CONNECTED]
+        if not usable:
+            raise Conflict(
+                "Нет ни одного подключённого аккаунта Kwork: добавьте его (POST /api/v1/accounts) "
+                "или посмотрите в GET /api/v1/accounts, что нужно сделать с имеющимися.",
+                code="no_connected_account",
+            )
+        return usable
+
+    async def _start_one(self, tenant_id: str, subject: str, stream: str, request: SyncRequest) -> Run:
+        async with self._database.tenant(tenant_id) as scope:
+            run, lease = await Runs(scope).start(
+                subject,
+                stream=stream,
+                account_id=request.account_id,
+                request=request.described(),
+                holder=self._holder,
+                seconds=RUN_LEASE_SECONDS,
+            )
+            connection_id = None
+            if request.create_leads:
+                connection_id = (await Connections(scope).default(self._connectors.kind)).id
+        if lease is not None:
+            going = RunScope(
+                tenant_id, request.account_id, lease, connection_id, checkpoint=dict(run.checkpoint)
+            )
+            task = asyncio.create_task(self._run(going, stream, request), name=f"run {run.id}")
+            self._tasks[run.id] = task
+            task.add_done_callback(lambda _: self._tasks.pop(run.id, None))
+        return run
+
+    async def _run(self, run: RunScope, stream: str, request: SyncRequest) -> None:
+        beat = asyncio.create_task(self._heartbeat(run))
+        state, code, reason = "done", None, None
+        try:
+            with structlog.contextvars.bound_contextvars(tenant=run.tenant_id, run=str(run.lease.run_id)):
+                await self._read(run, stream, request)
+                if run.connection_id is not None:
+                    await self._deliveries.drain(run.tenant_id)
+        except LeaseLost:
+            log.warning("run_lease_lost", run=str(run.lease.run_id))
+            return
+        except ServiceError as error:
+            state, code, reason = "failed", error.code, error.detail
+        except Exception:
+            log.exception("run_crashed", run=str(run.lease.run_id))
+            state, code = "failed", "internal"
+            reason = "Внутренняя ошибка: подробности в журнале сервиса. Повторите синхронизацию."
+        finally:
+            beat.cancel()
+        await self._finish(run, state, code, reason)
+
+    async def _read(self, run: RunScope, stream: str, request: SyncRequest) -> None:
+        if stream == PROJECTS:
+            await self._projects(run, request)
+            return
+        assert run.account_id is not None
+
+        async def work(client: KworkClient) -> None:
+            if stream == CONTACTS:
+                await self._reading.contacts(client, run)
+                return
+            for kind, read in (
+                ("order", self._reading.orders),
+                ("gig", self._reading.gigs),
+                ("dialog", self._reading.dialogs),
+            ):
+                if kind in request.kinds:
+                    await read(client, run)
+
+        await self._accounts.with_client(run.tenant_id, run.account_id, work, reading=stream)
+
+    async def _projects(self, run: RunScope, request: SyncRequest) -> None:
+        found = await self._exchange.read(full=request.full)
+        run.add(
+            pages_read=found.pages,
+            projects_read=found.read,
+            projects_new=found.new,
+            projects_changed=found.changed,
+        )
+        wanted = request.filters
+        if run.connection_id is None or wanted is None:
+            return
+        connection_id = run.connection_id
+
+        async def store(scope: Any) -> None:
+            rows = await Markets(scope.connection).matching(
+                wanted.categories,
+                wanted.query,
+                wanted.price_from_kopecks,
+                wanted.price_to_kopecks,
+                offers_to=wanted.offers_to,
+            )
+            run.add(projects_matched=len(rows))
+            await queue_projects(scope, connection_id, run.lease.run_id, rows)
+
+        await self._reading.save(run, store)
+
+    async def _finish(self, run: RunScope, state: str, code: str | None, reason: str | None) -> None:
+        async with self._database.tenant(run.tenant_id) as scope:
+            outcomes = await Deliveries(scope).run_outcomes(run.lease.run_id)
+            for entity, words in outcomes.items():
+                run.counts |= {f"{entity}s_{word}": number for word, number in words.items() if word}
+            await Runs(scope).finish(run.lease, state, run.counts, reason_code=code, reason=reason)
+        log.info("run_finished", run=str(run.lease.run_id), state=state, code=code, counts=run.counts)
+
+    async def _heartbeat(self, run: RunScope) -> None:
+        while True:
+            await asyncio.sleep(RUN_LEASE_SECONDS / 3)
+            with suppress(LeaseLost, OSError):
+                async with self._database.tenant(run.tenant_id) as scope:
+                    await Leases(scope).keep(run.lease, RUN_LEASE_SECONDS)
