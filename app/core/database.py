@@ -86,6 +86,10 @@ class Database:
             pool, self._pool = self._pool, None
             pool.terminate()
 
+    async def is_alive(self) -> bool:
+        """True when the server answers."""
+        return await self.pool.fetchval("SELECT true", timeout=5) or False
+
     @property
     def pool(self) -> asyncpg.Pool:
         """The open pool."""

@@ -293,6 +293,7 @@ CREATE TABLE deliveries (
     outcome        text,
     created_at     timestamptz NOT NULL DEFAULT now(),
     sent_at        timestamptz,
+    sent_hash      bytea,
     settled_at     timestamptz,
     PRIMARY KEY (tenant_id, id),
     FOREIGN KEY (tenant_id, connection_id) REFERENCES crm_connections ON DELETE CASCADE

@@ -1,0 +1,82 @@
+"""Logs: JSON lines through structlog over standard handlers, to stdout and to ``LOG_DIR``.
+
+Files: ``kwork_service.log`` (everything), ``error.log`` (errors), ``access.log`` (requests). A folder that
+cannot be written never stops the service.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+import structlog
+
+_FILE_BYTES = 10 * 1024 * 1024
+_FILES_KEPT = 5
+_QUIET = ("httpx2", "httpcore2", "asyncio", "alembic", "sqlalchemy.engine")
+
+
+def configure_logging(level: str, log_dir: Path | None) -> None:
+    """Once per process, before anything is logged."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.JSONRenderer(serializer=_json),
+        ],
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [_prepared(logging.StreamHandler(sys.stdout), formatter)]
+    root.setLevel(level.upper())
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    if log_dir is not None:
+        _add_files(log_dir, formatter)
+
+
+def _add_files(log_dir: Path, formatter: logging.Formatter) -> None:
+    root, access = logging.getLogger(), logging.getLogger("uvicorn.access")
+    try:
+        log_dir.mkdir(parents=True, exist_ok=True)
+        root.addHandler(_file(log_dir / "kwork_service.log", formatter))
+        errors = _file(log_dir / "error.log", formatter)
+        errors.setLevel(logging.ERROR)
+        root.addHandler(errors)
+        access.addHandler(_file(log_dir / "access.log", formatter))
+        access.propagate = False
+    except OSError as error:
+        logging.getLogger(__name__).warning("log files are off: %s", type(error).__name__)
+
+
+def _file(path: Path, formatter: logging.Formatter) -> logging.Handler:
+    handler = logging.handlers.RotatingFileHandler(
+        path, maxBytes=_FILE_BYTES, backupCount=_FILES_KEPT, encoding="utf-8"
+    )
+    return _prepared(handler, formatter)
+
+
+def _prepared(handler: logging.Handler, formatter: logging.Formatter) -> logging.Handler:
+    handler.setFormatter(formatter)
+    return handler
+
+
+def _json(value: Any, **_: Any) -> str:
+    return orjson.dumps(value, default=str).decode()

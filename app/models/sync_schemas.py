@@ -1,0 +1,151 @@
+"""What the crm-sync routes take and give."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.models.schemas import Exact, Line, Roubles
+
+Kind = Literal["order", "project", "gig", "dialog"]
+
+
+class ProjectFilterIn(Exact):
+    """Which projects of the exchange become leads. Prices in roubles."""
+
+    category: Annotated[Line, Field(max_length=100)] | None = None
+    min_price: Roubles | None = None
+    max_price: Roubles | None = None
+    q: Annotated[Line, Field(max_length=200)] | None = None
+    max_offers: Annotated[int, Field(ge=0, le=10_000)] | None = None
+
+
+class SyncOrdersIn(Exact):
+    """All fields may be left out: then the orders of every connected account are synced."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"kinds": ["order", "project"], "filters": {"category": "web-development", "min_price": 5000}}
+            ]
+        }
+    )
+
+    account_id: UUID | None = Field(
+        default=None, description="Only this account; without it all connected ones."
+    )
+    kinds: Annotated[list[Kind], Field(min_length=1, max_length=4)] = Field(
+        default=["order"],
+        description="What to read. Orders (and projects that match `filters`) become leads.",
+    )
+    filters: ProjectFilterIn | None = Field(
+        default=None, description="For `project`: which ones become leads; without it they are only read."
+    )
+    create_leads: bool = Field(default=True, description="false: only read, the CRM gets nothing.")
+    full: bool = Field(
+        default=False, description="For `project`: read every page, not only until nothing is new."
+    )
+    wait: bool = Field(default=True, description="false: answer 202 at once.")
+
+
+class SyncContactsIn(Exact):
+    """All fields may be left out."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"wait": True}]})
+
+    account_id: UUID | None = Field(
+        default=None, description="Only this account; without it all connected ones."
+    )
+    wait: bool = Field(default=True, description="false: answer 202 at once.")
+
+
+class RunOut(BaseModel):
+    """One sync run."""
+
+    id: UUID
+    account_id: UUID | None
+    stream: str
+    state: Literal["running", "done", "failed", "interrupted"]
+    counts: dict[str, int]
+    reason_code: str | None
+    reason: str | None = Field(description="A Russian sentence: why it stopped.")
+    started_at: datetime
+    finished_at: datetime | None
+
+
+class SyncAnswer(BaseModel):
+    """The runs a call started, or joined."""
+
+    state: Literal["running", "done", "failed"]
+    runs: list[RunOut]
+
+
+class StreamOut(BaseModel):
+    """One account's stream. ``lag_seconds`` counts from the end of the last complete run."""
+
+    account_id: UUID | None
+    stream: str
+    last_run: RunOut
+    last_success_at: datetime | None
+    lag_seconds: float | None
+
+
+class AccountStatusOut(BaseModel):
+    """Whether Kwork answers for an account."""
+
+    id: UUID
+    title: str
+    state: str
+    state_code: str | None
+    state_detail: str | None
+
+
+class ParkedOut(BaseModel):
+    """A delivery a person must look at."""
+
+    id: int
+    entity: str
+    external_id: str
+    reason_code: str | None
+    reason: str | None
+    attempts: int
+    created_at: datetime
+
+
+class DeliveriesOut(BaseModel):
+    """The outbox: counts by entity and state."""
+
+    counts: dict[str, dict[str, int]]
+    oldest_unsettled_seconds: float | None
+    parked: list[ParkedOut]
+
+
+class ExchangeOut(BaseModel):
+    """The shared reading of the exchange."""
+
+    state: str | None
+    read_at: datetime | None
+
+
+class CrmOut(BaseModel):
+    """Whether the CRM answered the last time it was asked; ``ok`` is null before that."""
+
+    configured: bool
+    ok: bool | None
+    at: datetime | None
+    code: str | None
+    detail: str | None
+
+
+class SyncStatusOut(BaseModel):
+    """Where everything of the tenant stands."""
+
+    at: datetime
+    accounts: list[AccountStatusOut]
+    streams: list[StreamOut]
+    deliveries: DeliveriesOut
+    exchange: ExchangeOut
+    crm: CrmOut
