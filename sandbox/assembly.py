@@ -24,7 +24,7 @@ class Sandbox:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.faults = Faults()
-        self.world: World = make_world(settings.size, Clock())
+        self.world: World = _world_of(settings)
         self.journal = Journal(self._now)
         self._surfaces: dict[str, ASGIApp] = {}
         self._build()
@@ -68,6 +68,16 @@ class Sandbox:
             "crm": _surface("sandbox.crm.app")(*world[1:]),
             "control": build_control(self),
         }
+
+
+def _world_of(settings: Settings) -> World:
+    """The same `born` gives the same world again, times included; its clock then tells the real time."""
+    clock = Clock()
+    if settings.born:
+        clock.move(settings.born - clock.now())
+    world = make_world(settings.size, clock)
+    clock.offset = 0.0
+    return world
 
 
 def _surface(module: str) -> Callable[..., ASGIApp]:

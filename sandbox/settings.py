@@ -21,6 +21,7 @@ class Settings:
     crm_key: str = "sandbox-crm-key"
     strict_signin: bool = False  # a third sign-in within three minutes gets Qrator's 403
     die_with_parent: bool = False
+    born: float = 0.0  # unix seconds the world's times count from; 0: from now
     web_public_url: str = ""  # the web address that the mobile surface tells, e.g. behind a proxy
     web_url: str = ""
     api_url: str = ""
@@ -64,6 +65,12 @@ def parse(argv: list[str] | None = None) -> Settings:
         "--web-public-url", default="", help="адрес сайта, который называет мобильный API (обычно не нужен)"
     )
     parser.add_argument("--crm-key", default="sandbox-crm-key", help="ключ учебной CRM")
+    parser.add_argument(
+        "--born",
+        type=float,
+        default=0.0,
+        help="от какого момента (unix) отсчитаны времена мира; 0 — от запуска",
+    )
     parser.add_argument("--strict-signin", action="store_true", help="третий вход за три минуты — 403 Qrator")
     parser.add_argument("--die-with-parent", action="store_true", help="завершиться вместе с родителем")
     return _settings(vars(parser.parse_args(argv)))
