@@ -1,0 +1,157 @@
+"""The real service as a process (`python main.py`), pointed at the stand-in; and a small client of its API."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import httpx2
+import pytest
+
+from tests.stand import ROOT, Stand
+
+READY_SECONDS = 40.0
+PASSWORD = "correct horse battery"
+Row = dict[str, Any]
+
+
+class Service:
+    """One running service with a data folder of its own; `stop` ends it, `kill` as `kill -9` does."""
+
+    def __init__(self, folder: Path, stand: Stand, **settings: str) -> None:
+        self.folder = folder
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._output = folder / "service.out"
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("POSTGRES_", "KWORK_", "CRM_"))},
+            "HOST": "127.0.0.1",
+            "PORT": str(self.port),
+            "DATA_DIR": str(folder / "data"),
+            "LOG_DIR": str(folder / "logs"),
+            "KWORK_WEB_URL": stand.web,
+            "KWORK_API_URL": stand.api,
+            "KWORK_MOBILE_KEY": stand.mobile_key,
+            "KWORK_REQUESTS_PER_SECOND": "0",
+            "KWORK_SIGN_IN_PAUSE_MINUTES": "0",
+            "KWORK_SIGN_INS_PER_DAY": "1000",
+            "CRM_API_URL": stand.crm,
+            "CRM_API_KEY": stand.crm_key,
+            "CRM_SEARCH_LAG_SECONDS": "0.5",
+            **settings,
+        }  # fmt: skip
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def command(self, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+        """`python main.py …` with the service's settings."""
+        return subprocess.run(
+            [sys.executable, str(ROOT / "main.py"), *arguments],
+            cwd=self.folder, env=self._environment, input=typed, text=True, capture_output=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    def start(self) -> Self:
+        with self._output.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, str(ROOT / "main.py")],
+                cwd=self.folder, env=self._environment, stdout=output, stderr=output,
+            )  # fmt: skip
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                if httpx2.get(f"{self.url}/health/ready", timeout=5).status_code == 200:
+                    return self
+            except httpx2.TransportError:
+                pass
+            time.sleep(0.05)
+        raise RuntimeError(f"the service did not start: {self.output()[-2000:]}")
+
+    def output(self) -> str:
+        return self._output.read_text(encoding="utf-8", errors="replace")
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(15)
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(5)
+
+    def user(self, tenant: str = "studio", role: str = "admin") -> Api:
+        """A client signed in as a new user of the tenant."""
+        email = f"{role}-{tenant}@example.com"
+        made = self.command(
+            "admin", "create", "--email", email, "--tenant", tenant, "--role", role, typed=PASSWORD
+        )
+        if made.returncode != 0 and "уже есть" not in made.stderr:
+            raise RuntimeError(made.stderr)
+        return Api(self.url, email, tenant)
+
+
+class Api:
+    """Calls as a tenant's program would make them."""
+
+    def __init__(self, url: str, email: str, tenant: str) -> None:
+        self._client = httpx2.Client(base_url=f"{url}/api/v1", timeout=120)
+        signed = self.call(
+            "POST", "/auth/login", json={"email": email, "password": PASSWORD, "tenant_id": tenant}
+        )
+        self._client.headers["Authorization"] = f"Bearer {signed['access_token']}"
+        self.tenant = tenant
+
+    def request(self, method: str, path: str, **given: Any) -> httpx2.Response:
+        return self._client.request(method, path, **given)
+
+    def call(self, method: str, path: str, **given: Any) -> Any:
+        """The JSON of an answer below 300; raises with the problem otherwise."""
+        answer = self.request(method, path, **given)
+        if answer.status_code >= 300:
+            raise AssertionError(f"{method} {path}: {answer.status_code} {answer.text}")
+        return answer.json() if answer.content else None
+
+    def connect(self, account: Row) -> Row:
+        """Adds a Kwork account and signs it in with the browser."""
+        body = {"title": account["username"], "login": account["login"], "password": account["password"]}
+        found: Row = self.call("POST", "/accounts", json=body)
+        return found
+
+    def sync(self, **body: Any) -> Row:
+        found: Row = self.call("POST", "/crm-sync/sync-orders", json=body)
+        return found
+
+    def status(self) -> Row:
+        found: Row = self.call("GET", "/crm-sync/sync-status")
+        return found
+
+    def settled(self, seconds: float = 30.0) -> Row:
+        """The status once nothing is on its way any more."""
+        deadline = time.monotonic() + seconds
+        while True:
+            found = self.status()
+            if found["deliveries"]["oldest_unsettled_seconds"] is None:
+                return found
+            assert time.monotonic() < deadline, found
+            time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def service(stand: Stand, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One service for a module's tests: each takes a tenant of its own."""
+    stand.reset(seed=7, projects=30, orders=16, accounts=2, gigs=12, dialogs=8)
+    stand.clear_faults()
+    running = Service(tmp_path_factory.mktemp("service"), stand).start()
+    yield running
+    running.stop()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
