@@ -57,8 +57,8 @@ class Runs:
             return await self._current(subject), None
         checkpoint = await self._close_interrupted(account_id, stream, request)
         row = await self._connection.fetchrow(
-            "INSERT INTO sync_runs (tenant_id, id, account_id, stream, state, request, checkpoint, epoch) "
-            f"VALUES ($1, $2, $3, $4, 'running', $5, $6, $7) RETURNING {_RUN}",  # noqa: S608
+            "INSERT INTO sync_runs (tenant_id, id, account_id, stream, state, request, checkpoint, epoch) "  # noqa: S608
+            f"VALUES ($1, $2, $3, $4, 'running', $5, $6, $7) RETURNING {_RUN}",
             self._tenant_id,
             lease.run_id,
             account_id,
