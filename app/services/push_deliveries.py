@@ -75,18 +75,19 @@ class PushDeliveries:
         self._lag = search_lag_seconds
         self._holder = f"push-{uuid.uuid4()}"
         self._drains: dict[str, asyncio.Task[None]] = {}
-        self._again: set[str] = set()
         self.health: dict[str, CrmHealth] = {}
 
     async def drain(self, tenant_id: str) -> None:
         """Sends what is due; returns when nothing is due any more (or the CRM asked to wait)."""
+        going = self._drains.get(tenant_id)
+        if going is not None:
+            # It may have looked for the last time already: only one that starts after this call has seen all.
+            await asyncio.wait([going])
         task = self._drains.get(tenant_id)
         if task is None:
             task = asyncio.create_task(self._drain(tenant_id), name=f"push {tenant_id}")
             self._drains[tenant_id] = task
             task.add_done_callback(lambda _: self._drains.pop(tenant_id, None))
-        else:
-            self._again.add(tenant_id)
         await asyncio.shield(task)
 
     async def run(self, tenants: Callable[[], Awaitable[Sequence[str]]], *, every_seconds: float) -> None:
@@ -155,13 +156,9 @@ class _Drain:
         """Contacts before leads, so that a lead can name its contact; until nothing is due."""
         beat = asyncio.create_task(self._heartbeat())
         try:
-            while True:
-                self._owner._again.discard(self._tenant_id)
-                busy = True
-                while busy and not self._must_stop():
-                    busy = await self._batch(Entity.CONTACT) or await self._batch(Entity.LEAD)
-                if self._must_stop() or self._tenant_id not in self._owner._again:
-                    return
+            busy = True
+            while busy and not self._must_stop():
+                busy = await self._batch(Entity.CONTACT) or await self._batch(Entity.LEAD)
         finally:
             beat.cancel()
 

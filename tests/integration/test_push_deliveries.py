@@ -241,3 +241,14 @@ async def test_two_tenants_with_the_same_order_each_get_their_own_lead(outbox: O
         await scope.connection.execute("INSERT INTO tenants (id, name) VALUES ('other', 'other')")
         assert await scope.connection.fetch("SELECT 1 FROM deliveries") == []
         assert await scope.connection.fetch("SELECT 1 FROM crm_links") == []
+
+
+async def test_what_is_queued_while_a_push_is_ending_goes_out_too(outbox: Outbox) -> None:
+    await outbox.queue(1)
+    first = asyncio.create_task(outbox.push.drain(TENANT))
+    second: list[asyncio.Task[None]] = []
+    for order in range(2, 12):
+        await outbox.queue(order)
+        second.append(asyncio.create_task(outbox.push.drain(TENANT)))
+    await asyncio.gather(first, *second)
+    assert set((await outbox.states()).values()) == {"done"}
