@@ -39,7 +39,13 @@ def _not_blank(text: str) -> str:
     return text.strip()
 
 
+def _storable_secret(secret: SecretStr) -> SecretStr:
+    _storable(secret.get_secret_value())
+    return secret
+
+
 Text = Annotated[str, AfterValidator(_storable)]
+Secret = Annotated[SecretStr, AfterValidator(_storable_secret)]
 Line = Annotated[str, AfterValidator(_storable), AfterValidator(_not_blank)]
 
 _LOST_PLUS = re.compile(r"(.*\d{2}:\d{2}.*) (\d{2}:?\d{2})")
@@ -134,7 +140,7 @@ class LoginIn(In):
         validation_alias=AliasChoices("email", "username", "login"),
         examples=["admin@example.com"],
     )
-    password: SecretStr = Field(min_length=1, max_length=1024, examples=["correct horse battery"])
+    password: Secret = Field(min_length=1, max_length=1024, examples=["correct horse battery"])
     tenant_id: Line | None = Field(
         None,
         max_length=64,
