@@ -101,7 +101,7 @@ def connect_account(walk: Walk) -> str:
     body = {"title": "Проверка", "login": name, "password": password}
     account = walk.ask("POST", "accounts", 201, json=body)
     walk.account_id = account["id"]
-    expect(account["state"] == "connected", f"состояние {account['state']}: {account.get('state_detail')}")
+    expect(account["state"] == "connected", f"состояние {account['state']}: {account['what_to_do']}")
     expect(password not in str(account), "пароль вернулся в ответе")
     walk.problem("POST", "accounts", 409, "account_exists", json=body)
     return f"вход браузером выполнен: {account['username']}"

@@ -49,6 +49,14 @@ def plain_offset(query: PageQuery) -> int:
     return offset
 
 
+def page_number(query: PageQuery) -> int:
+    """The same as a page's number. Raises ``Invalid`` where ``limit`` does not fit the cursor any more."""
+    number, rest = divmod(plain_offset(query), query.limit)
+    if rest:
+        raise _malformed()
+    return number + 1
+
+
 def plain_cursor(offset: int, shown: int, total: int) -> str | None:
     """Names the offset of the next page; ``None`` at the end."""
     following = offset + shown

@@ -123,3 +123,18 @@ class AccountCard(AccountOut):
     """An account with what it can be asked for."""
 
     capabilities: dict[Capability, CapabilityOut]
+
+
+class SignInOut(BaseModel):
+    """How the sign-in asked for went, when it did not end in a state of the account."""
+
+    code: str = Field(description="Stable.", examples=["sign_in_too_soon"])
+    detail: str = Field(description="A Russian sentence.")
+    retryable: bool
+    retry_after: int | None = Field(description="Seconds to wait.")
+
+
+class AccountAdded(AccountCard):
+    """The saved account. ``sign_in_problem``: why signing in could not be tried to its end, if so."""
+
+    sign_in_problem: SignInOut | None = None

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from app.core.database import Database
 from app.services.authenticate import Authenticator, Login
+from app.services.connect_account import ConnectAccount
 from app.services.read_categories import Categories
 
 
@@ -62,7 +63,7 @@ class Services:
     authenticator: Authenticator
     login: Login
     categories: Categories
-    accounts: Any
+    accounts: ConnectAccount
     push_leads: PushLeads
     read_account: ReadAccount
     sync: Any
