@@ -17,17 +17,22 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from app.api.app import create_app
+from app.core.crypto import SecretBox, new_key
 from app.core.database import Database
 from app.core.limits import RateLimits
 from app.core.passwords import Passwords
 from app.core.settings import Settings
 from app.core.tokens import SharedSecretTokens
+from app.marketplaces.kwork.browser import KworkBrowser
 from app.services.authenticate import Authenticator, Login, TenantRules
+from app.services.connect_account import ConnectAccount
 from app.services.container import LeadState, Probe, Services
+from app.services.kwork_client import KworkClients
 from app.services.read_categories import Categories
 
 SECRET = "a secret of the tests, long enough for HMAC"
 NOW = "2026-05-20T10:00:00Z"
+NOWHERE = "http://127.0.0.1:9"
 
 
 class FakePushLeads:
@@ -99,14 +104,23 @@ def token(tenant_id: str | None = "a", **changes: Any) -> str:
 
 
 def settings_for_tests(**changes: Any) -> Settings:
-    """Settings that look at neither the environment nor ``.env``."""
-    given = {"secret_key": SecretStr(SECRET), "kwork_web_url": "https://kwork.ru", **changes}
-    return Settings.model_construct(**{**Settings.model_construct().model_dump(), **given})
+    """Settings that look at no ``.env``. Kwork is where nobody listens."""
+    given: dict[str, Any] = {
+        "secret_key": SecretStr(SECRET),
+        "kwork_web_url": NOWHERE,
+        "kwork_api_url": NOWHERE,
+        "kwork_requests_per_second": 0,
+    }
+    return Settings(_env_file=None, **{**given, **changes})
 
 
-def build_api(database: Database, **changes: Any) -> Api:
-    """The application over that database."""
+def build_api(database: Database, *, accounts: ConnectAccount | None = None, **changes: Any) -> Api:
+    """The application over that database; ``changes`` are settings."""
     settings = settings_for_tests(**changes)
+    if accounts is None:
+        browser = KworkBrowser(settings)
+        clients = KworkClients(settings, browser, None)
+        accounts = ConnectAccount(database, SecretBox(new_key("test")), clients, browser, settings)
     tokens = SharedSecretTokens(
         SECRET,
         issuer=settings.jwt_issuer,
@@ -128,7 +142,7 @@ def build_api(database: Database, **changes: Any) -> Api:
             database, tokens, passwords, RateLimits(None), per_minute=settings.login_limit_per_minute
         ),
         categories=Categories(database),
-        accounts=None,
+        accounts=accounts,
         push_leads=push_leads,
         read_account=read_account,
         sync=None,
@@ -161,7 +175,7 @@ async def stock(owner: asyncpg.Connection, tenant_id: str, number: int) -> Shop:
     canary = f"secret-of-{tenant_id}"
     await owner.execute("INSERT INTO tenants (id, name) VALUES ($1, $1) ON CONFLICT DO NOTHING", tenant_id)
     account_id = await owner.fetchval(
-        "INSERT INTO accounts (tenant_id, title, login, state) VALUES ($1, $2, $2, 'connected') RETURNING id",
+        "INSERT INTO accounts (tenant_id, title, login, state) VALUES ($1, $2, $2, 'paused') RETURNING id",
         tenant_id,
         canary,
     )

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from app.models.schemas import DialogOut, GigOut, Listed, MessageOut
-from tests.api import Api, Shop, stock, token
+from tests.api import NOWHERE, Api, Shop, stock, token
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ async def test_dialogs_are_listed_and_filtered(api: Api, shop: Shop) -> None:
     assert dialog["partner"] == {
         "id": 501,
         "username": "partner_of_a",
-        "url": "https://kwork.ru/user/partner_of_a",
+        "url": f"{NOWHERE}/user/partner_of_a",
     }
     assert (await get(api, "chat?unread=false"))["items"] == []
 

@@ -79,7 +79,8 @@ async def add_account(body: AccountIn, caller: Admin, services: UseCases) -> Res
     obstacle: ServiceError | None = None
     if body.sign_in and password is not None:
         try:
-            account = await services.accounts.sign_in(caller.tenant_id, account.id)
+            # A check signs in where there is no session, and learns who the account is on Kwork.
+            account = await services.accounts.check(caller.tenant_id, account.id)
         except ServiceError as error:
             obstacle = error
     shown = account_card(account, await services.accounts.capabilities(caller.tenant_id, account.id))
