@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -118,12 +119,19 @@ class Demo:
             str(self._kept["born"]),
         ]
         command += ["--projects", str(projects), "--orders", str(orders)]
-        self._sandbox = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
+        # The addresses of the last run where they are still free: Kwork's links stand in the CRM.
+        ports = self._kept.get("ports", {})
+        again = [f"--{name}-port={port}" for name, port in ports.items() if _is_free(port)]
+        self._sandbox = subprocess.Popen([*command, *again], cwd=ROOT, stdout=subprocess.PIPE)
         assert self._sandbox.stdout is not None
         line = self._sandbox.stdout.readline()
         if not line:
             raise DemoError("двойник Kwork не запустился")
         self._hello = json.loads(line)
+        self._kept["ports"] = {
+            name: urlsplit(self._hello[name]).port for name in ("web", "api", "crm", "control")
+        }
+        self._write_kept(self._kept)
 
     def _start_service(self, port: int) -> None:
         port = port or _free_port()
@@ -350,6 +358,16 @@ def _outcomes(counts: Counter[str], entity: str) -> str:
         f"{text} {counts[f'{entity}_{word}']}" for word, text in words.items() if counts[f"{entity}_{word}"]
     ]
     return ", ".join(found) or "ничего нового"
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def _free_port() -> int:

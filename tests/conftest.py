@@ -10,4 +10,5 @@ pytest_plugins = [
     "tests.redis_fixtures",
     "tests.api",
     "tests.accounts",
+    "tests.service",
 ]
