@@ -137,7 +137,9 @@ async def test_a_drifted_layout_is_told_once_with_its_path_and_heals_by_the_same
 ) -> None:
     account = await accounts.connected()
     use = accounts.use_cases
-    accounts.stand.fault("field_renamed", surface="web", path="/get_manage_orders", field="orderListData", to="rows")
+    accounts.stand.fault(
+        "field_renamed", surface="web", path="/get_manage_orders", field="orderListData", to="rows"
+    )
     with caplog.at_level(logging.WARNING, logger="app.services.account_states"):
         for _ in range(2):
             with pytest.raises(LayoutChanged):
