@@ -45,10 +45,10 @@ def test_every_order_is_one_lead_and_every_buyer_one_contact(studio: Api, stand:
     assert all(lead["contact_id"] for lead in found["leads"])
 
 
-def test_gigs_dialogs_and_messages_are_in_the_store(studio: Api) -> None:
+def test_gigs_dialogs_and_messages_are_in_the_store(studio: Api, stand: Stand) -> None:
     assert studio.call("GET", "/gigs")["total"] == 12
     dialogs = studio.call("GET", "/chat")["items"]
-    assert len(dialogs) == 8
+    assert len(dialogs) == stand.state()["dialogs"][stand.username]
     assert studio.call("GET", f"/chat/{dialogs[0]['id']}/messages")["items"]
 
 
