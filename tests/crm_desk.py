@@ -8,7 +8,7 @@ async with CrmDesk.open(Variant(repeat="conflict")) as desk:
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Self
 
 import httpx2
@@ -73,6 +73,12 @@ class CrmDesk:
     def later(self, seconds: float) -> None:
         """Moves the CRM's clock."""
         self._offset += seconds
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Waits until something came true in the CRM. Raises TimeoutError."""
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while not condition():  # noqa: ASYNC110 the journal has no event for it
+                await asyncio.sleep(0.01)
 
     def writes(self) -> list[Entry]:
         """POST, PATCH and PUT that arrived."""
