@@ -40,7 +40,7 @@ def build(journal: Journal, faults: Faults, settings: CrmKey, variant: Variant |
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
-        for_people = path == "/" or path.startswith("/_demo/")
+        for_people = path in ("/", "/favicon.ico") or path.startswith("/_demo/")
         await (demo if for_people else behind_the_door)(scope, receive, send)
 
     return app

@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sandbox.crm.office import Office
-from sandbox.crm.store import Collection, canonical
+from sandbox.crm.store import Collection, Tenant, canonical
 from sandbox.crm.variant import Variant, VariantError
 
 PAGE = Path(__file__).with_name("page")
@@ -59,12 +59,16 @@ def demo_routes(office: Office) -> list[Route]:
             return _json({"error": str(error)}, 400)
         return _json(asdict(office.variant))
 
+    async def no_icon(request: Request) -> Response:
+        return Response(status_code=204)
+
     async def reset(request: Request) -> Response:
         office.work_in(office.variant)
         return _json({"reset": True})
 
     return [
         *(Route(path, _file(*file)) for path, file in FILES.items()),
+        Route("/favicon.ico", no_icon),
         Route("/_demo/feed", feed),
         Route("/_demo/records", records),
         Route("/_demo/variant", variant, methods=["GET", "PUT"]),
@@ -84,10 +88,21 @@ def _feed(office: Office, tenant_id: str | None, limit: int) -> dict[str, Any]:
     return {
         "tenants": known,
         "tenant": chosen,
-        "leads": _rows(tenant.leads, limit),
+        "leads": _leads(tenant, limit),
         "contacts": _rows(tenant.contacts, limit),
         "statuses": Counter(lead[tenant.leads.shape.wire["status"]] for lead in tenant.leads),
     }
+
+
+def _leads(tenant: Tenant, limit: int) -> list[dict[str, Any]]:
+    """Leads with the names of their contacts."""
+    rows = _rows(tenant.leads, limit)
+    for row in rows:
+        contact = tenant.contacts.get(row["contact_id"] or "")
+        person = canonical(tenant.contacts.shape, contact) if contact else {}
+        names = (person.get("name"), person.get("first_name"), person.get("last_name"))
+        row["contact_name"] = " ".join(filter(None, names)) or None
+    return rows
 
 
 def _rows(found: Collection, limit: int) -> list[dict[str, Any]]:

@@ -54,6 +54,7 @@ async def test_the_page_shows_what_arrived_newest_first_per_tenant(
     ]
     assert [lead["external_id"] for lead in feed["leads"]] == [f"kwork:order:{n}" for n in (2, 1, 0)]
     assert feed["leads"][0]["name"] == TRAP
+    assert feed["leads"][0]["contact_name"] == "Анна"
     assert feed["statuses"] == {"won": 3}
     other = (await people.get("/_demo/feed", params={"tenant": "studio-2"})).json()
     assert len(other["leads"]) == 1
@@ -71,8 +72,8 @@ async def test_an_empty_crm_has_a_page_too(people: httpx2.AsyncClient) -> None:
 async def test_looking_at_the_page_leaves_no_trace_in_the_journal(
     desk: CrmDesk, people: httpx2.AsyncClient
 ) -> None:
-    await people.get("/")
-    await people.get("/_demo/feed")
+    for path in ("/", "/favicon.ico", "/_demo/page.js", "/_demo/page.css", "/_demo/feed"):
+        assert (await people.get(path)).status_code < 300
     assert desk.journal.entries == []
 
 

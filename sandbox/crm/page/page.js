@@ -7,6 +7,10 @@ const STATUS_WORDS = {
   PROSPECTING: "поиск", QUALIFICATION: "оценка", PROPOSAL: "предложение", NEGOTIATION: "переговоры",
   CLOSED_WON: "выигран", CLOSED_LOST: "проигран",
 };
+const COUNT_WORDS = {
+  leads: { one: "лид", few: "лида", many: "лидов", other: "лида" },
+  contacts: { one: "контакт", few: "контакта", many: "контактов", other: "контакта" },
+};
 const seen = new Set();
 let chosen = "";
 let firstLook = true;
@@ -33,7 +37,7 @@ function moment(text, withDay) {
 function money(amount, currency) {
   if (amount === null || amount === undefined) return "—";
   try {
-    return amount.toLocaleString("ru-RU", { style: "currency", currency, maximumFractionDigits: 2, minimumFractionDigits: 0 });
+    return amount.toLocaleString("ru-RU", { style: "currency", currency, minimumFractionDigits: Number.isInteger(amount) ? 0 : 2 });
   } catch {
     return `${amount} ${currency}`;
   }
@@ -66,13 +70,13 @@ function holding(child) {
   return cell;
 }
 
-function leadCells(lead, contacts) {
+function leadCells(lead) {
   const metadata = lead.metadata || {};
   return [
     named(lead.name, lead.url, lead.description),
     holding(statusBadge(lead.status)),
     node("td", money(lead.budget, lead.currency), "number"),
-    node("td", contacts.get(lead.contact_id) || lead.contact_id || metadata.contact_external_id || "—"),
+    node("td", lead.contact_name || lead.contact_id || metadata.contact_external_id || "—"),
     node("td", moment(lead.deadline, true), "time"),
     node("td", lead.external_id, "key"),
     node("td", moment(lead.created_at), "time"),
@@ -97,6 +101,7 @@ function fill(name, rows, total, cells) {
   byId(name).hidden = rows.length === 0;
   byId(`${name}-empty`).hidden = rows.length > 0;
   byId(`${name}-total`).textContent = total.toLocaleString("ru-RU");
+  byId(`${name}-word`).textContent = COUNT_WORDS[name][new Intl.PluralRules("ru").select(total)];
   byId(`${name}-note`).textContent = total > rows.length ? `последние ${rows.length} из ${total.toLocaleString("ru-RU")}` : "";
   byId(name).tBodies[0].replaceChildren(...rows.map((row) => {
     const line = node("tr");
@@ -123,9 +128,8 @@ function fillTenants(tenants) {
 function show(feed) {
   chosen = feed.tenant || "";
   const own = feed.tenants.find((tenant) => tenant.id === chosen) || { leads: 0, contacts: 0 };
-  const contacts = new Map(feed.contacts.map((contact) => [contact.id, contactName(contact)]));
   fillTenants(feed.tenants);
-  fill("leads", feed.leads, own.leads, (lead) => leadCells(lead, contacts));
+  fill("leads", feed.leads, own.leads, leadCells);
   fill("contacts", feed.contacts, own.contacts, contactCells);
   byId("statuses").replaceChildren(...Object.entries(feed.statuses).map(([status, count]) => statusBadge(status, count)));
   firstLook = false;
