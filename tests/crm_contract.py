@@ -1,5 +1,6 @@
 """`docs/crm-contract.yaml` as a judge of bodies and answers."""
 
+import json
 import re
 from datetime import datetime
 from functools import cache
@@ -42,9 +43,14 @@ def resolved(node: Any) -> Any:
 
 def problems(schema: dict[str, Any], instance: Any) -> list[str]:
     """What the schema says against the instance; references look into the contract."""
-    whole = {**schema, "components": document()["components"]}
-    found = Draft202012Validator(whole, format_checker=_formats).iter_errors(instance)
+    found = _validator(json.dumps(schema)).iter_errors(instance)
     return [f"{'/'.join(map(str, error.absolute_path))}: {error.message}" for error in found]
+
+
+@cache
+def _validator(schema: str) -> Draft202012Validator:
+    whole = {**json.loads(schema), "components": document()["components"]}
+    return Draft202012Validator(whole, format_checker=_formats)
 
 
 def component(name: str) -> dict[str, Any]:
