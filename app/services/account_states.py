@@ -77,7 +77,8 @@ def refuse_forbidden(account: Account, *, by_person: bool = False) -> None:
     if state in _FORBIDDEN:
         detail = account.state_detail if state in _PROBLEM_STATES else None
         raise StateForbids(
-            detail or f"Аккаунт приостановлен. Возобновить: POST /api/v1/accounts/{account.id}/resume.",
+            detail
+            or f'Аккаунт приостановлен. Возобновить: POST /api/v1/accounts/{account.id}/pause {{"paused": false}}.',
             code=_FORBIDDEN[state],
             retry_at=account.blocked_until if state is AccountState.BLOCKED else None,
         )
