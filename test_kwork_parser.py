@@ -183,9 +183,8 @@ async def check_live() -> int:
 
 
 async def _live_pages(settings: Settings, login: str, password: str) -> dict[str, Inspection]:
-    from app.marketplaces.kwork.browser import KworkBrowser  # noqa: PLC0415
-
     from app.core.pace import Pace  # noqa: PLC0415 - the browser is heavy, files do without it
+    from app.marketplaces.kwork.browser import KworkBrowser  # noqa: PLC0415
 
     browser = KworkBrowser(settings)
     try:

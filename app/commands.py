@@ -105,7 +105,8 @@ async def _serve(settings: Settings) -> None:
 def _listen(host: str, port: int) -> socket.socket:
     """Taken before anything is started, so that a taken port leaves nothing half-done behind."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    found = socket.socket(family, socket.SOCK_STREAM)
+    # The protocol named: asyncio sets TCP_NODELAY only then, and without it answers wait 40 ms.
+    found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((host, port))
