@@ -58,7 +58,6 @@ DATABASE_DOWN = (
 DATABASE_RETRY_SECONDS = 5
 
 _HTTP: Mapping[int, tuple[str, str]] = {
-    400: ("bad_request", "Запрос не удалось разобрать."),
     404: ("unknown_route", "Такого адреса нет. Список адресов: /docs."),
     405: ("method_not_allowed", "Этот адрес не принимает такой метод."),
     413: ("body_too_large", "Тело запроса слишком большое."),
@@ -154,7 +153,7 @@ async def _validation_error(request: Request, error: Exception) -> Response:
     if _is_not_json(request, found):
         return _plain(request, 415)
     if any(one["type"] == "json_invalid" for one in found):
-        return problem(request.state.request_id, 422, "malformed_json", "Тело запроса — не JSON.")
+        return _not_json(request)
     return problem(
         request.state.request_id,
         422,
@@ -175,7 +174,15 @@ def _is_not_json(request: Request, found: Sequence[Mapping[str, Any]]) -> bool:
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 400:  # FastAPI could not even decode the body
+        return _not_json(request)
     return _plain(request, error.status_code, error.headers)
+
+
+def _not_json(request: Request) -> Response:
+    return problem(
+        request.state.request_id, 422, "malformed_json", "Тело запроса — не JSON в кодировке UTF-8."
+    )
 
 
 def _plain(request: Request, status: int, headers: Mapping[str, str] | None = None) -> Response:
