@@ -27,8 +27,12 @@ from app.marketplaces.kwork.browser import KworkBrowser
 from app.services.authenticate import Authenticator, Login, TenantRules
 from app.services.connect_account import ConnectAccount
 from app.services.container import LeadState, Probe, Services
+from app.services.crm_connections import CrmConnectors
 from app.services.kwork_client import KworkClients
+from app.services.push_deliveries import PushDeliveries
 from app.services.read_categories import Categories
+from app.services.read_exchange import ReadExchange
+from app.services.sync import Sync
 
 SECRET = "a secret of the tests, long enough for HMAC"
 NOW = "2026-05-20T10:00:00Z"
@@ -104,11 +108,13 @@ def token(tenant_id: str | None = "a", **changes: Any) -> str:
 
 
 def settings_for_tests(**changes: Any) -> Settings:
-    """Settings that look at no ``.env``. Kwork is where nobody listens."""
+    """Settings that look at no ``.env``. Kwork and the CRM are where nobody listens."""
     given: dict[str, Any] = {
         "secret_key": SecretStr(SECRET),
         "kwork_web_url": NOWHERE,
         "kwork_api_url": NOWHERE,
+        "crm_api_url": NOWHERE,
+        "crm_api_key": SecretStr("key of the CRM"),
         "kwork_requests_per_second": 0,
     }
     return Settings(_env_file=None, **{**given, **changes})
@@ -117,10 +123,15 @@ def settings_for_tests(**changes: Any) -> Settings:
 def build_api(database: Database, *, accounts: ConnectAccount | None = None, **changes: Any) -> Api:
     """The application over that database; ``changes`` are settings."""
     settings = settings_for_tests(**changes)
+    browser = KworkBrowser(settings)
+    clients = KworkClients(settings, browser, None)
     if accounts is None:
-        browser = KworkBrowser(settings)
-        clients = KworkClients(settings, browser, None)
         accounts = ConnectAccount(database, SecretBox(new_key("test")), clients, browser, settings)
+    connectors = CrmConnectors(settings)
+    deliveries = PushDeliveries(
+        database, connectors.connect, kind=connectors.kind, concurrency=1, search_lag_seconds=0
+    )
+    exchange = ReadExchange(database, clients.signed_out)
     tokens = SharedSecretTokens(
         SECRET,
         issuer=settings.jwt_issuer,
@@ -145,7 +156,7 @@ def build_api(database: Database, *, accounts: ConnectAccount | None = None, **c
         accounts=accounts,
         push_leads=push_leads,
         read_account=read_account,
-        sync=None,
+        sync=Sync(database, accounts, exchange, deliveries, connectors),
         probes=(Probe("database", True, database_is_there),),
     )
     return Api(create_app(services, settings), settings, database, passwords, push_leads, read_account)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -53,6 +55,9 @@ CASES: dict[str, Case] = {
     "check_account": Case(role="operator", path=account),
     "renew_session": Case(role="operator", path=account, shows_canary=False, status=409),
     "pause_account": Case(role="operator", path=account, body={"paused": True}),
+    "sync_orders": Case(role="operator", body={"kinds": ["project"]}, shows_canary=False),
+    "sync_contacts": Case(role="operator", shows_canary=False, status=409),
+    "sync_status": Case(),
     "me": Case(shows_canary=False),
     "logout": Case(shows_canary=False, status=204),
     "delete_account": Case(role="admin", path=account, shows_canary=False, status=204),
@@ -105,10 +110,11 @@ async def call(
     access: str | None = None,
     headers: dict[str, str] | None = None,
     query: dict[str, str] | None = None,
+    body: dict[str, Any] | None = None,
 ) -> httpx2.Response:
     method, path, _ = OPERATIONS[name]
     async with api.client(access, **{"X-Request-ID": REQUEST_ID, **(headers or {})}) as client:
-        return await client.request(method, path.format(**ids), json=CASES[name].body, params=query)
+        return await client.request(method, path.format(**ids), json=body or CASES[name].body, params=query)
 
 
 def needs_ids() -> list[str]:
@@ -121,6 +127,23 @@ def takes_query(parameter: str) -> list[str]:
         for name, (_, _, operation) in OPERATIONS.items()
         if any(one["name"] == parameter and one["in"] == "query" for one in operation.get("parameters", ()))
     ]
+
+
+def takes_body(field_name: str) -> list[str]:
+    document = build_api(Database(DatabaseAddress(), role=None, pool_size=1)).app.openapi()
+    schemas = document["components"]["schemas"]
+    holders = {name for name, schema in schemas.items() if field_name in schema.get("properties", ())}
+    return [
+        name
+        for name, (_, _, operation) in OPERATIONS.items()
+        if holders & set(re.findall(r"#/components/schemas/(\w+)", json.dumps(operation.get("requestBody"))))
+    ]
+
+
+def test_the_lists_of_operations_are_not_empty() -> None:
+    assert {"sync_orders", "sync_contacts"} <= set(takes_body("account_id"))
+    assert {"list_orders", "list_gigs", "list_dialogs"} <= set(takes_query("account_id"))
+    assert {"list_orders", "list_accounts"} <= set(takes_query("cursor"))
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -157,6 +180,17 @@ async def test_another_tenants_account_in_the_query_answers_like_an_unknown_one(
     unknown = await call(api, name, ids, access=token("a"), query={"account_id": str(NOBODY)})
     assert (foreign.status_code, foreign.content) == (unknown.status_code, unknown.content)
     assert other.canary not in foreign.text
+
+
+@pytest.mark.parametrize("name", takes_body("account_id"))
+async def test_another_tenants_account_in_the_body_answers_like_an_unknown_one(
+    api: Api, shops: tuple[Shop, Shop], name: str
+) -> None:
+    theirs, nobodys = {"account_id": str(shops[1].account_id)}, {"account_id": str(NOBODY)}
+    foreign = await call(api, name, {}, access=token("a"), body=theirs)
+    unknown = await call(api, name, {}, access=token("a"), body=nobodys)
+    assert (foreign.status_code, foreign.content) == (unknown.status_code, unknown.content)
+    assert foreign.status_code == 404
 
 
 @pytest.mark.parametrize("name", takes_query("cursor"))
