@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from app.core.crypto import SecretBox, new_key
 from app.core.database import Database
@@ -23,13 +23,9 @@ TENANT = "studio"
 class Accounts:
     """``ConnectAccount`` of one tenant at the stand, with shortcuts."""
 
-    def __init__(
-        self, use_cases: ConnectAccount, browser: KworkBrowser, stand: Stand, settings: Settings
-    ) -> None:
+    def __init__(self, use_cases: ConnectAccount, stand: Stand) -> None:
         self.use_cases = use_cases
-        self.browser = browser
         self.stand = stand
-        self.settings = settings
 
     async def add(self, *, password: str | None = None, **fields: Any) -> Account:
         """The stand's main account, not signed in."""
@@ -57,10 +53,20 @@ class Accounts:
         return [entry["path"] for entry in self.stand.journal() if entry["path"] in wanted]
 
 
-@asynccontextmanager
-async def accounts_at(
-    stand: Stand, database: Database, *, mobile: bool = False, **changes: Any
-) -> AsyncIterator[Accounts]:
+@pytest_asyncio.fixture(scope="session")
+async def stand_browser(stand: Stand) -> AsyncIterator[KworkBrowser]:
+    """One Chromium for all tests: contexts are private anyway."""
+    settings = Settings(
+        _env_file=None, kwork_web_url=stand.web, kwork_sign_in_seconds=30, chromium_idle_seconds=900
+    )
+    browser = KworkBrowser(settings)
+    yield browser
+    await browser.close()
+
+
+def accounts_at(
+    stand: Stand, database: Database, browser: KworkBrowser, *, mobile: bool = False, **changes: Any
+) -> Accounts:
     """The use cases with fresh keys; ``mobile``: with the stand's mobile key. ``changes`` are settings."""
     given = {
         "kwork_web_url": stand.web,
@@ -72,28 +78,20 @@ async def accounts_at(
         **changes,
     }
     settings = Settings(_env_file=None, **given)
-    browser = KworkBrowser(settings)
+    if "chromium_path" in changes:
+        browser = KworkBrowser(settings)
     clients = KworkClients(settings, browser, None)
-    try:
-        yield Accounts(
-            ConnectAccount(database, SecretBox(new_key("test")), clients, browser, settings),
-            browser,
-            stand,
-            settings,
-        )
-    finally:
-        await browser.close()
+    use_cases = ConnectAccount(database, SecretBox(new_key("test")), clients, browser, settings)
+    return Accounts(use_cases, stand)
 
 
 @pytest.fixture
-async def accounts(kwork_stand: Stand, database: Database) -> AsyncIterator[Accounts]:
+def accounts(kwork_stand: Stand, database: Database, stand_browser: KworkBrowser) -> Accounts:
     """Without a mobile key: browser and web only."""
-    async with accounts_at(kwork_stand, database) as made:
-        yield made
+    return accounts_at(kwork_stand, database, stand_browser)
 
 
 @pytest.fixture
-async def mobile_accounts(kwork_stand: Stand, database: Database) -> AsyncIterator[Accounts]:
+def mobile_accounts(kwork_stand: Stand, database: Database, stand_browser: KworkBrowser) -> Accounts:
     """With a mobile key."""
-    async with accounts_at(kwork_stand, database, mobile=True) as made:
-        yield made
+    return accounts_at(kwork_stand, database, stand_browser, mobile=True)

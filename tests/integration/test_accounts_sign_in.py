@@ -12,6 +12,7 @@ from app.core.database import Database
 from app.domain.accounts import AccountState, Capability
 from app.domain.errors import CapabilityUnavailable
 from app.domain.kwork import Surface
+from app.marketplaces.kwork.browser import KworkBrowser
 from app.marketplaces.kwork.browser.chromium import has_chromium
 from app.services.account_states import StateForbids
 from app.services.connect_account import SessionAnswer
@@ -148,23 +149,24 @@ async def test_an_account_without_a_password_asks_for_one_before_anything_is_sen
 
 
 async def test_no_chromium_is_told_and_does_not_use_up_the_budget(
-    kwork_stand: Stand, database: Database, tmp_path: Path
+    kwork_stand: Stand, database: Database, stand_browser: KworkBrowser, tmp_path: Path
 ) -> None:
-    async with accounts_at(kwork_stand, database, chromium_path=tmp_path / "none") as accounts:
-        account = await accounts.add()
-        for _ in range(4):
-            with pytest.raises(CapabilityUnavailable) as missing:
-                await accounts.use_cases.check(TENANT, account.id)
-            assert missing.value.code == "chromium_missing"
-        assert (await accounts.now(account)).state is AccountState.NEW
+    accounts = accounts_at(kwork_stand, database, stand_browser, chromium_path=tmp_path / "none")
+    account = await accounts.add()
+    for _ in range(4):
+        with pytest.raises(CapabilityUnavailable) as missing:
+            await accounts.use_cases.check(TENANT, account.id)
+        assert missing.value.code == "chromium_missing"
+    assert (await accounts.now(account)).state is AccountState.NEW
 
 
 async def test_no_chromium_but_a_mobile_key_bridges_to_the_site(
-    kwork_stand: Stand, database: Database, tmp_path: Path
+    kwork_stand: Stand, database: Database, stand_browser: KworkBrowser, tmp_path: Path
 ) -> None:
-    async with accounts_at(kwork_stand, database, mobile=True, chromium_path=tmp_path / "none") as accounts:
-        account = await accounts.connected()
-        found = await accounts.use_cases.capabilities(TENANT, account.id)
+    nowhere = tmp_path / "none"
+    accounts = accounts_at(kwork_stand, database, stand_browser, mobile=True, chromium_path=nowhere)
+    account = await accounts.connected()
+    found = await accounts.use_cases.capabilities(TENANT, account.id)
     assert found[Capability.GIGS].surface is Surface.WEB
 
 
@@ -178,22 +180,21 @@ async def test_two_sign_ins_of_one_account_at_once_are_one(accounts: Accounts) -
 
 
 async def test_the_day_has_its_limit_whatever_the_pause(
-    kwork_stand: Stand, database: Database, owner: asyncpg.Connection
+    accounts: Accounts, owner: asyncpg.Connection
 ) -> None:
-    async with accounts_at(kwork_stand, database) as accounts:
-        account = await accounts.connected()
-        for sign_ins_so_far in (1, 2):
-            await owner.execute("UPDATE sign_ins SET at = at - interval '1 hour'")
-            await accounts.use_cases.sign_in(TENANT, account.id)
-            assert len(accounts.sign_ins()) == sign_ins_so_far
+    account = await accounts.connected()
+    for sign_ins_so_far in (1, 2):
         await owner.execute("UPDATE sign_ins SET at = at - interval '1 hour'")
-        with pytest.raises(SignInTooSoon) as refused:
-            await accounts.use_cases.sign_in(TENANT, account.id)
-        first = await owner.fetchval("SELECT min(at) FROM sign_ins")
-        assert refused.value.retry_at is not None
-        assert (refused.value.retry_at - first).total_seconds() == 24 * 3600
-        await owner.execute("UPDATE sign_ins SET at = at - interval '22 hours'")
-        assert (await accounts.use_cases.sign_in(TENANT, account.id)).state is AccountState.CONNECTED
+        await accounts.use_cases.sign_in(TENANT, account.id)
+        assert len(accounts.sign_ins()) == sign_ins_so_far
+    await owner.execute("UPDATE sign_ins SET at = at - interval '1 hour'")
+    with pytest.raises(SignInTooSoon) as refused:
+        await accounts.use_cases.sign_in(TENANT, account.id)
+    first = await owner.fetchval("SELECT min(at) FROM sign_ins")
+    assert refused.value.retry_at is not None
+    assert (refused.value.retry_at - first).total_seconds() == 24 * 3600
+    await owner.execute("UPDATE sign_ins SET at = at - interval '22 hours'")
+    assert (await accounts.use_cases.sign_in(TENANT, account.id)).state is AccountState.CONNECTED
 
 
 async def test_a_sign_in_cut_off_by_a_crash_frees_the_account_again(

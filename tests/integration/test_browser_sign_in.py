@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -39,10 +38,9 @@ def browser_for(web_url: str, **settings: float) -> KworkBrowser:
 
 
 @pytest.fixture
-async def browser(kwork_stand: Stand) -> AsyncIterator[KworkBrowser]:
-    opened = browser_for(kwork_stand.web, kwork_sign_in_seconds=30)
-    yield opened
-    await opened.close()
+def browser(kwork_stand: Stand, stand_browser: KworkBrowser) -> KworkBrowser:
+    """The Chromium shared by the tests, at a fresh stand."""
+    return stand_browser
 
 
 async def is_signed_in(stand: Stand, session: WebSession) -> bool:
@@ -92,6 +90,8 @@ async def test_a_captcha_is_left_to_a_person(kwork_stand: Stand, browser: KworkB
         ("error_500", "/api/user/login", Unavailable),
         ("html_instead_of_json", "/api/user/login", LayoutChanged),
         ("drop", "/login", Unavailable),
+        ("drop", "/api/user/login", Unavailable),
+        ("cut", "/api/user/login", Unavailable),
     ],
 )
 async def test_what_stands_in_the_way_is_told_apart(

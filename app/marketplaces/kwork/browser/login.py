@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
-from playwright.async_api import BrowserContext, Page, Response
+from playwright.async_api import BrowserContext, Page, Request, Response
 from playwright.async_api import Error as PlaywrightError
 
 from app.domain.errors import (
@@ -28,7 +29,7 @@ from app.marketplaces.kwork.browser.page_state import (
 from app.marketplaces.kwork.errors import page_refusal, refusal
 from app.marketplaces.kwork.selectors import LoginForm
 from app.marketplaces.kwork.web.document import Document
-from app.marketplaces.kwork.web.guards import kind_of, refuse_walls
+from app.marketplaces.kwork.web.guards import PageKind, kind_of, refuse_walls
 
 LOGIN_PATH = "/login"
 LOGIN_CALL = "/api/user/login"
@@ -44,6 +45,7 @@ class LoginAttempt:
     def __init__(self, context: BrowserContext, web_url: str) -> None:
         self._context = context
         self._web_url = web_url
+        self._sent = asyncio.Event()
         self._answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
 
     async def run(self, login: str, password: str) -> WebSession:
@@ -51,7 +53,9 @@ class LoginAttempt:
         ``Unavailable`` or ``LayoutChanged``. The caller sets the deadline.
         """
         page = await self._context.new_page()
-        page.on("response", self._note)
+        page.on("request", self._note_request)
+        page.on("response", self._note_response)
+        page.on("requestfailed", self._note_failure)
         try:
             await self._open(page)
             await self._fill(page, login, password)
@@ -68,6 +72,9 @@ class LoginAttempt:
         answer = await page.goto(self._web_url + LOGIN_PATH, wait_until="domcontentloaded")
         if answer is None or answer.status >= 400:
             raise await _wall(page, answer.status if answer else 0)
+        kind = kind_of(Document((await page.content()).encode()))
+        if kind in (PageKind.MAINTENANCE, PageKind.BLOCKED):  # a captcha may still be the form's own
+            refuse_walls(kind)
 
     async def _fill(self, page: Page, login: str, password: str) -> None:
         field = page.locator(LoginForm.LOGIN).first
@@ -87,12 +94,21 @@ class LoginAttempt:
             either: set[asyncio.Future[Any]] = {settled, self._answer}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not self._answer.done() and _only_captcha(settled.result()):
-                await asyncio.wait({self._answer}, timeout=CAPTCHA_GRACE_SECONDS)
+                await self._wait_for_captcha_to_pass()
         finally:
             settled.cancel()
+            await asyncio.gather(settled, return_exceptions=True)
         if self._answer.done():
             return await self._judge(page, self._answer.result())
         return _judge_page(settled.result())
+
+    async def _wait_for_captcha_to_pass(self) -> None:
+        """A call that left will be answered; one that does not leave waits for a person."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CAPTCHA_GRACE_SECONDS):
+                await self._sent.wait()
+        if self._sent.is_set():
+            await asyncio.wait({self._answer})
 
     async def _judge(self, page: Page, answer: dict[str, Any]) -> Seen:
         if "refused" in answer:
@@ -116,26 +132,38 @@ class LoginAttempt:
             )
         raise LayoutChanged("the page after signing in shows nobody signed in", path="window.USER_ID")
 
-    def _note(self, response: Response) -> None:
-        request = response.request
-        if request.method == "POST" and request.url.startswith(self._web_url + LOGIN_CALL):
+    def _is_login_call(self, request: Request) -> bool:
+        return request.method == "POST" and request.url.startswith(self._web_url + LOGIN_CALL)
+
+    def _note_request(self, request: Request) -> None:
+        if self._is_login_call(request):
+            self._sent.set()
+
+    def _note_failure(self, request: Request) -> None:
+        if self._is_login_call(request):
+            self._settle({"refused": Unavailable("Kwork не ответил на вход.", code="kwork_unreachable")})
+
+    def _note_response(self, response: Response) -> None:
+        if self._is_login_call(response.request):
             task = asyncio.ensure_future(self._keep(response))
             self._answer.add_done_callback(lambda _: task.cancel())
 
     async def _keep(self, response: Response) -> None:
-        answer = await _login_answer(response)
-        if answer is not None and not self._answer.done():
+        self._settle(await _login_answer(response))
+
+    def _settle(self, answer: dict[str, Any]) -> None:
+        if not self._answer.done():
             self._answer.set_result(answer)
 
 
-async def _login_answer(response: Response) -> dict[str, Any] | None:
-    """The JSON answer, or ``{"refused": error}`` for a page in its place; None when it cannot be read."""
+async def _login_answer(response: Response) -> dict[str, Any]:
+    """The JSON answer, ``{"refused": error}`` for a page in its place, or nothing when it cannot be read."""
     if response.status == 403:
         return {"refused": Blocked("Kwork отказал в доступе (HTTP 403).", code="kwork_blocked")}
     try:
         answer = await response.json()
-    except PlaywrightError:  # the page went on before its body was fetched
-        return None
+    except PlaywrightError:  # the page went on before its body was fetched: it will show who is signed in
+        return {}
     except ValueError:
         return {"refused": await _page_in_place(response)}
     if isinstance(answer, dict):
