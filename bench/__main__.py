@@ -1,0 +1,37 @@
+"""``python -m bench NAME``: prints a table, then one line that sums it up; exit code 1 when a goal is missed."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import sys
+
+BENCHES = {"main-path": "bench.main_path"}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="Измерения: отношения, снятые рядом за один запуск."
+    )
+    parser.add_argument("name", choices=sorted(BENCHES))
+    parser.add_argument("--only", help="только эти измерения, через запятую")
+    given = parser.parse_args()
+    goals = asyncio.run(
+        importlib.import_module(BENCHES[given.name]).run(given.only.split(",") if given.only else None)
+    )
+    width = max(len(goal.what) for goal in goals)
+    for goal in goals:
+        print(
+            f"{'✓' if goal.met else '✗'} {goal.what:<{width}}  {goal.measured:<34}  цель: {goal.wanted}  (n={goal.n})"
+        )
+    missed = [goal.what for goal in goals if not goal.met]
+    print(
+        f"{given.name}: целей {len(goals)}, достигнуто {len(goals) - len(missed)}, измерений {sum(goal.n for goal in goals)}"
+        + (f"; не достигнуто: {', '.join(missed)}" if missed else "")
+    )
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
