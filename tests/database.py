@@ -72,9 +72,10 @@ async def database(database_address: DatabaseAddress, owner: asyncpg.Connection)
     tables = await owner.fetch(
         "SELECT tablename FROM pg_tables WHERE schemaname = $1 AND tablename <> 'alembic_version'", SCHEMA
     )
-    await owner.execute(
-        "TRUNCATE " + ", ".join(row["tablename"] for row in tables) + " RESTART IDENTITY CASCADE"
-    )
+    # Ten times faster than TRUNCATE, which makes new files for every table and index.
+    async with owner.transaction():
+        await owner.execute("SET LOCAL session_replication_role = replica")
+        await owner.execute(";".join(f"DELETE FROM {row['tablename']}" for row in tables))
     opened = Database(database_address, role=APP_ROLE, pool_size=5)
     await opened.open()
     yield opened
