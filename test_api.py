@@ -117,7 +117,12 @@ def accounts(walk: Walk) -> str:
 
 
 def sync(walk: Walk) -> str:
-    answer = walk.ask("POST", "crm-sync/sync-orders/", json={"account_id": walk.account_id})
+    wanted = {
+        "account_id": walk.account_id,
+        "kinds": ["order", "project", "gig", "dialog"],
+        "filters": {"category": "web-development", "min_price": 20000},
+    }
+    answer = walk.ask("POST", "crm-sync/sync-orders/", json=wanted)
     expect(answer["state"] == "done", f"синхронизация: {answer}")
     contacts = walk.ask("POST", "crm-sync/sync-contacts", json={"account_id": walk.account_id})
     expect(contacts["state"] == "done", f"контакты: {contacts}")
@@ -141,6 +146,7 @@ def orders(walk: Walk) -> str:
     expect(len(seen) == len(set(seen)), "курсор показал строку дважды")
     for row in every["items"][:3]:
         expect(walk.ask("GET", f"orders/{row['id']}")["id"] == row["id"], "показан другой заказ")
+    expect(every["total"] or not walk.kwork, "ничего не прочитано")
     return f"проектов и заказов: {every['total']}"
 
 
@@ -158,12 +164,14 @@ def filters(walk: Walk) -> str:
 def create_leads(walk: Walk) -> str:
     found = walk.ask("GET", "orders", params={"kind": "project", "limit": 5, "create_leads": "true"})
     states = sorted({row["lead"]["state"] for row in found["items"] if row["lead"]})
-    expect(all(row["lead"] for row in found["items"]), "не у каждой строки сказано о лиде")
-    return f"лидов: {len(found['items'])} ({', '.join(states) or 'нет строк'})"
+    expect(found["items"], "нет ни одного проекта")
+    expect(states == ["synced"], f"состояния лидов: {states}")
+    return f"лидов: {len(found['items'])} ({', '.join(states)})"
 
 
 def gigs(walk: Walk) -> str:
     found = walk.ask("GET", "gigs/")
+    expect(found["total"] or not walk.kwork, "ни одного кворка не прочитано")
     if found["items"]:
         walk.ask("GET", f"gigs/{found['items'][0]['id']}")
     return f"кворков: {found['total']}"
@@ -171,6 +179,7 @@ def gigs(walk: Walk) -> str:
 
 def chat(walk: Walk) -> str:
     found = walk.ask("GET", "chat/")
+    expect(found["total"] or not walk.kwork, "ни одного диалога не прочитано")
     messages = 0
     if found["items"]:
         messages = walk.ask("GET", f"chat/{found['items'][0]['id']}/messages/")["total"]
