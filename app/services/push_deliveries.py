@@ -42,7 +42,9 @@ LEASE_SECONDS = 30.0
 _BATCH = 100
 _LONGEST_WAIT = 300.0
 _REFUSED_WAIT = 300.0
-_CONTACT_WAIT = 1.0
+_CONTACT_WAIT = 0.2
+_SHORT_WAIT = 0.5
+_SHORT_WAITS = 10
 _MIN_LOOKUPS = 2
 
 
@@ -156,11 +158,20 @@ class _Drain:
         """Contacts before leads, so that a lead can name its contact; until nothing is due."""
         beat = asyncio.create_task(self._heartbeat())
         try:
-            busy = True
-            while busy and not self._must_stop():
-                busy = await self._batch(Entity.CONTACT) or await self._batch(Entity.LEAD)
+            for _ in range(_SHORT_WAITS):
+                busy = True
+                while busy and not self._must_stop():
+                    busy = await self._batch(Entity.CONTACT) or await self._batch(Entity.LEAD)
+                wait = await self._seconds_until_due()
+                if self._must_stop() or wait is None or wait > _SHORT_WAIT:
+                    return
+                await asyncio.sleep(wait)
         finally:
             beat.cancel()
+
+    async def _seconds_until_due(self) -> float | None:
+        async with self._database.tenant(self._tenant_id) as scope:
+            return await Deliveries(scope).seconds_until_due(self._connection.id)
 
     def _must_stop(self) -> bool:
         return self._stop_before is not None and time.monotonic() < self._stop_before
