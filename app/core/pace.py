@@ -51,12 +51,16 @@ class Pace:
         self._burst = max(burst, 1)
         self._sleep = sleep
         self._full_at = 0.0
+        self._turn = asyncio.Lock()
 
     async def __call__(self, weight: int = 1) -> None:
         """Waits until ``weight`` more requests may leave. Never raises for a lost Redis."""
         if not self._interval or weight < 1:
             return
-        wait = max(self._take_here(weight), await self._take_shared(weight))
+        # One at a time, so that both buckets hand out their slots in the same order: a request that is first
+        # here and last there would wait for the later of the two and leave the earlier one unused.
+        async with self._turn:
+            wait = max(self._take_here(weight), await self._take_shared(weight))
         if wait > 0:
             await self._sleep(wait)
 
