@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from alembic import op
-from sqlalchemy.util import await_only
+from app.migrations.script import run_beside
 
 revision = "0001"
 down_revision = None
@@ -14,11 +11,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Runs the SQL beside this file. It is sent as one script, without parameters."""
-    driver = op.get_bind().connection.driver_connection
-    assert driver is not None
-    script = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
-    await_only(driver.execute(script))
+    """Runs the SQL beside this file."""
+    run_beside(__file__)
 
 
 def downgrade() -> None:
