@@ -8,10 +8,12 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import structlog
 from fastapi import FastAPI
+from pydantic import ValidationError
 
 from app.api.app import create_app
 from app.core.database import Database
 from app.core.limits import RateLimits
+from app.core.load_settings import SettingsError, refusal
 from app.core.migrate import migrate
 from app.core.passwords import Passwords
 from app.core.redis import RedisConnection
@@ -36,16 +38,25 @@ from app.services.sync import Sync
 log = structlog.get_logger(__name__)
 
 _PUSH_EVERY_SECONDS = 2.0
+_WITHOUT_REDIS = (
+    "Redis не отвечает: сервис работает без него, лимиты считает каждый процесс сам. "
+    "Запустите Redis или исправьте REDIS_URL в .env (пустой REDIS_URL — встроенный Valkey)."
+)
+_WITHOUT_CHROMIUM = (
+    "Chromium не найден: входить в Kwork браузером сервис не сможет, остальное работает. "
+    "Выполните scripts/setup или укажите путь к Chromium в CHROMIUM_PATH."
+)
 
 
 @asynccontextmanager
 async def running_service(settings: Settings) -> AsyncIterator[FastAPI]:
     """The application with everything it leans on; all of it ends with the block.
 
-    Raises ``SecretsError``, ``EmbeddedServerError``, ``MigrationError`` (Russian sentences) or what asyncpg and
-    the operating system raise when the external database is not there.
+    Raises ``SettingsError``, ``SecretsError``, ``EmbeddedServerError``, ``MigrationError`` (Russian sentences) or
+    what asyncpg and the operating system raise when the external database is not there.
     """
     secrets = load_secrets(settings)
+    connectors = _crm_connectors(settings)
     async with AsyncExitStack() as stack:
         servers = await start_servers(settings)
         stack.push_async_callback(servers.stop)
@@ -56,7 +67,13 @@ async def running_service(settings: Settings) -> AsyncIterator[FastAPI]:
         browser = KworkBrowser(settings)
         stack.push_async_callback(browser.close)
         services, deliveries = _compose(
-            settings, secrets=secrets, database=database, servers=servers, redis=redis, browser=browser
+            settings,
+            connectors,
+            secrets=secrets,
+            database=database,
+            servers=servers,
+            redis=redis,
+            browser=browser,
         )
         stack.push_async_callback(services.sync.stop)
         stack.push_async_callback(deliveries.stop)
@@ -74,8 +91,23 @@ async def open_database(settings: Settings, servers: Servers) -> Database:
     return database
 
 
+def _crm_connectors(settings: Settings) -> CrmConnectors:
+    """Refuses at start what would fail at the first lead."""
+    connectors = CrmConnectors(settings)
+    try:
+        connectors.check_settings()
+    except ValidationError as error:
+        raise SettingsError(refusal(error, _crm_setting)) from None
+    return connectors
+
+
+def _crm_setting(field: str) -> str:
+    return {"base_url": "CRM_API_URL", "api_key": "CRM_API_KEY"}.get(field, f"CRM_SETTINGS, поле {field}")
+
+
 def _compose(
     settings: Settings,
+    connectors: CrmConnectors,
     *,
     secrets: ServiceSecrets,
     database: Database,
@@ -91,7 +123,6 @@ def _compose(
     )
     clients = KworkClients(settings, browser, redis)
     accounts = ConnectAccount(database, secrets.box, clients, browser, settings)
-    connectors = CrmConnectors(settings)
     deliveries = PushDeliveries(
         database,
         connectors.connect,
@@ -118,8 +149,8 @@ def _compose(
         sync=Sync(database, accounts, exchange, deliveries, connectors),
         probes=(
             Probe("database", critical=True, check=database.is_alive),
-            Probe("redis", critical=False, check=redis.is_alive),
-            Probe("chromium", critical=False, check=browser.is_available),
+            Probe("redis", critical=False, check=redis.is_alive, advice=_WITHOUT_REDIS),
+            Probe("chromium", critical=False, check=browser.is_available, advice=_WITHOUT_CHROMIUM),
         ),
     )
     return services, deliveries

@@ -5,22 +5,24 @@ from __future__ import annotations
 import argparse
 import asyncio
 import getpass
-import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import asyncpg
 import structlog
 import uvicorn
-from pydantic import ValidationError
 
 from app.core.crypto import new_key
+from app.core.database_errors import DATABASE_DOWN, why_not_opened
 from app.core.embedded import EmbeddedServerError
-from app.core.logging import configure_logging
+from app.core.load_settings import SettingsError, load_settings
+from app.core.logging import complain, configure_logging
 from app.core.migrate import MigrationError, migrate
+from app.core.os_words import why
 from app.core.passwords import Passwords
 from app.core.secrets import SecretsError
 from app.core.servers import join_servers
@@ -28,40 +30,44 @@ from app.core.settings import Settings
 from app.domain.access import Role
 from app.domain.errors import ServiceError
 
+if TYPE_CHECKING:
+    from app.services.container import Probe
+
 log = structlog.get_logger(__name__)
 
 FAILED = 2
 _DRAIN_SECONDS = 2
+_PROBE_SECONDS = 2.0
 
 
 class CommandError(Exception):
     """Ends the command with its Russian message."""
 
 
+_TOLD = (CommandError, SettingsError, SecretsError, EmbeddedServerError, MigrationError, ServiceError)
+"""Errors whose text is the sentence for the person."""
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Runs the chosen command; returns the exit code."""
     try:
-        settings = Settings()
-    except ValidationError as error:
-        names = ", ".join(sorted({str(part["loc"][0]).upper() for part in error.errors()}))
-        return _complain(f"Настройки записаны неверно: {names}. Пояснения — в env.template.")
+        settings = load_settings()
+    except SettingsError as error:
+        return _complain(str(error))
     command: Callable[[Settings, argparse.Namespace], None] = arguments.run
     try:
         command(settings, arguments)
-    except (CommandError, SecretsError, EmbeddedServerError, MigrationError, ServiceError) as error:
+    except _TOLD as error:
         return _complain(str(error))
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-        return _complain(
-            f"База данных не отвечает ({type(error).__name__}). Проверьте POSTGRES_HOST, POSTGRES_PORT, "
-            "POSTGRES_USER, POSTGRES_PASSWORD и POSTGRES_DB в .env и запущен ли сервер."
-        )
+    except (*DATABASE_DOWN, asyncpg.PostgresError) as error:
+        return _complain(why_not_opened(error, settings))
     except KeyboardInterrupt:
         return 130
     return 0
 
 
 def _complain(sentence: str) -> int:
-    print(sentence, file=sys.stderr)
+    complain(sentence)
     return FAILED
 
 
@@ -96,10 +102,19 @@ async def _serve(settings: Settings) -> None:
             )
             server = uvicorn.Server(config)
             host, port = listening.getsockname()[:2]
+            await _tell_what_is_missing(app.state.services.probes)
             log.info("serving", address=f"http://{host}:{port}", docs=f"http://{host}:{port}/docs")
             await server.serve(sockets=[listening])
     finally:
         listening.close()
+
+
+async def _tell_what_is_missing(probes: Sequence[Probe]) -> None:
+    """The service works without these; whoever starts it should know what it will lack."""
+    found = await asyncio.gather(*(probe.is_there(_PROBE_SECONDS) for probe in probes))
+    for probe, there in zip(probes, found, strict=True):
+        if not there and probe.advice:
+            complain(probe.advice)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -114,8 +129,8 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         found.close()
         raise CommandError(
-            f"Адрес {host}:{port} занять не удалось ({os.strerror(error.errno or 0)}). "
-            "Остановите программу, которая его держит, или укажите другой PORT в .env."
+            f"Адрес {host}:{port} занять не удалось ({why(error)}). "
+            "Остановите программу, которая его держит, или укажите другие HOST и PORT в .env."
         ) from error
     return found
 

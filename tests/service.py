@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,6 +19,19 @@ from tests.stand import ROOT, Stand
 READY_SECONDS = 40.0
 PASSWORD = "correct horse battery"
 Row = dict[str, Any]
+
+
+# Imports what the start needs before it gives up root: another account may not read this interpreter.
+_AS_SOMEBODY = """
+import os, sys
+sys.path.insert(0, sys.argv.pop(1))
+import concurrent.futures.thread, encodings.idna, multiprocessing, uvloop, app.bootstrap, main
+number = int(sys.argv.pop(1))
+os.setgroups([])
+os.setgid(number)
+os.setuid(number)
+sys.exit(main.main(sys.argv[1:]))
+"""
 
 
 class Service:
@@ -48,11 +61,14 @@ class Service:
         }  # fmt: skip
         self.process: subprocess.Popen[bytes] | None = None
 
-    def command(self, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-        """`python main.py …` with the service's settings."""
+    def command(
+        self, *arguments: str, typed: str = "", before: Sequence[str] = (), uid: int | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """`python main.py …` with the service's settings; `before` goes before the interpreter (`prlimit …`)."""
+        program = [str(ROOT / "main.py")] if uid is None else ["-c", _AS_SOMEBODY, str(ROOT), str(uid)]
         return subprocess.run(
-            [sys.executable, str(ROOT / "main.py"), *arguments],
-            cwd=self.folder, env=self._environment, input=typed, text=True, capture_output=True, timeout=60, check=False,
+            [*before, sys.executable, *program, *arguments],
+            cwd=self.folder if uid is None else "/", env=self._environment, input=typed, text=True, capture_output=True, timeout=60, check=False,
         )  # fmt: skip
 
     def start(self) -> Self:
@@ -73,6 +89,10 @@ class Service:
 
     def output(self) -> str:
         return self._output.read_text(encoding="utf-8", errors="replace")
+
+    def told(self) -> list[str]:
+        """What a person at the terminal reads: the lines that are not the log's JSON."""
+        return [line for line in self.output().splitlines() if line and not line.startswith("{")]
 
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:

@@ -16,7 +16,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.api.validation import described
+from app.core.database_errors import DATABASE_DOWN
+from app.core.validation import described
 from app.domain import errors
 
 log = logging.getLogger(__name__)
@@ -41,19 +42,6 @@ _STATUS: tuple[tuple[type[errors.ServiceError], int], ...] = (
     (errors.Ambiguous, 502),
     (errors.VendorError, 502),
 )
-
-DATABASE_DOWN = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.InterfaceError,
-    # What asyncpg falls into when the server cuts a connection in the middle of an exchange.
-    asyncpg.InternalClientError,
-    OSError,
-)
-"""What a request meets while PostgreSQL is away or does not answer."""
 
 DATABASE_RETRY_SECONDS = 5
 

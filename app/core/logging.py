@@ -1,7 +1,7 @@
 """Logs: JSON lines through structlog over standard handlers, to stdout and to ``LOG_DIR``.
 
 Files: ``kwork_service.log`` (everything), ``error.log`` (errors), ``access.log`` (requests). A folder that
-cannot be written never stops the service.
+cannot be written, a full disk or a closed stdout never stops the service.
 """
 
 from __future__ import annotations
@@ -9,19 +9,59 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import orjson
 import structlog
 
+from app.core.os_words import why
+
 _FILE_BYTES = 10 * 1024 * 1024
 _FILES_KEPT = 5
 _QUIET = ("httpx2", "httpcore2", "asyncio", "alembic", "sqlalchemy.engine")
 
 
+class _Steady(logging.Handler):
+    """Lines that cannot be written are counted; the first one is told on stderr, their number once they can be."""
+
+    dropped = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        before = self.dropped
+        super().emit(record)
+        if before and self.dropped == before:
+            self.dropped = 0
+            logging.getLogger(__name__).warning("%s log lines were dropped by %s", before, self.name)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError | ValueError):
+            super().handleError(record)
+            return
+        self.dropped += 1
+        if self.dropped == 1:
+            reason = why(error) if isinstance(error, OSError) else "он закрыт"
+            complain(f"Журнал {self.name} не пишется: {reason}. Сервис работает дальше; освободите место.")
+
+
+class _SteadyStream(_Steady, logging.StreamHandler):  # type: ignore[type-arg]
+    pass
+
+
+class _SteadyFile(_Steady, logging.handlers.RotatingFileHandler):
+    pass
+
+
+def complain(sentence: str) -> None:
+    """For the person at the terminal; a closed stderr is nobody's harm."""
+    with suppress(OSError, ValueError):
+        print(sentence, file=sys.stderr, flush=True)  # noqa: T201 - stderr is where a person looks
+
+
 def configure_logging(level: str, log_dir: Path | None) -> None:
-    """Once per process, before anything is logged."""
+    """Once per process, before anything is logged. Complains on stderr where files cannot be written."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -44,7 +84,7 @@ def configure_logging(level: str, log_dir: Path | None) -> None:
         ],
     )
     root = logging.getLogger()
-    root.handlers[:] = [_prepared(logging.StreamHandler(sys.stdout), formatter)]
+    root.handlers[:] = [_prepared(_SteadyStream(sys.stdout), formatter, "stdout")]
     root.setLevel(level.upper())
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
@@ -64,16 +104,19 @@ def _add_files(log_dir: Path, formatter: logging.Formatter) -> None:
         access.propagate = False
     except OSError as error:
         logging.getLogger(__name__).warning("log files are off: %s", type(error).__name__)
+        complain(
+            f"Файлы журналов не пишутся: {log_dir} — {why(error)}. Сервис работает и пишет журнал в stdout; "
+            "проверьте права или укажите другую папку в LOG_DIR."
+        )
 
 
 def _file(path: Path, formatter: logging.Formatter) -> logging.Handler:
-    handler = logging.handlers.RotatingFileHandler(
-        path, maxBytes=_FILE_BYTES, backupCount=_FILES_KEPT, encoding="utf-8"
-    )
-    return _prepared(handler, formatter)
+    handler = _SteadyFile(path, maxBytes=_FILE_BYTES, backupCount=_FILES_KEPT, encoding="utf-8")
+    return _prepared(handler, formatter, str(path))
 
 
-def _prepared(handler: logging.Handler, formatter: logging.Formatter) -> logging.Handler:
+def _prepared(handler: logging.Handler, formatter: logging.Formatter, name: str) -> logging.Handler:
+    handler.set_name(name)
     handler.setFormatter(formatter)
     return handler
 

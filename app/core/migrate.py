@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from app.core.database import SCHEMA, DatabaseAddress
+from app.core.embedded.binaries import OLDEST_MAJOR
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -40,6 +41,7 @@ async def migrate(address: DatabaseAddress, role: str | None) -> bool:
         raise MigrationError("POSTGRES_APP_ROLE: допустимы строчные латинские буквы, цифры и подчёркивание.")
     connection = await asyncpg.connect(**address.arguments(), timeout=10)
     try:
+        _refuse_old(connection)
         found = await _revision(connection)
         if found is not None and found > head():
             raise MigrationError(
@@ -66,6 +68,14 @@ async def _revision(connection: asyncpg.Connection) -> str | None:
         return None
     found: str | None = await connection.fetchval(f"SELECT version_num FROM {SCHEMA}.alembic_version")  # noqa: S608
     return found
+
+
+def _refuse_old(connection: asyncpg.Connection) -> None:
+    major = connection.get_server_version().major
+    if major < OLDEST_MAJOR:
+        raise MigrationError(
+            f"На сервере базы данных PostgreSQL {major}, а нужен {OLDEST_MAJOR} или новее: обновите сервер."
+        )
 
 
 async def _role_is_ready(connection: asyncpg.Connection, role: str | None) -> bool:
@@ -101,6 +111,7 @@ async def _upgrade(address: DatabaseAddress) -> None:
     # Alembic and SQLAlchemy cost half a second and 30 MB: only imported when there is work for them.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
     from sqlalchemy.pool import NullPool  # noqa: PLC0415
 
@@ -118,6 +129,9 @@ async def _upgrade(address: DatabaseAddress) -> None:
     try:
         async with engine.begin() as connection:
             await connection.run_sync(upgrade)
+    except DBAPIError as error:
+        cause = error.orig.__cause__ if error.orig is not None else None
+        raise cause if isinstance(cause, asyncpg.PostgresError) else error from error
     finally:
         await engine.dispose()
     log.info("database schema is at revision %s", head())

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.core.crypto import BadKeys, SecretBox, new_key
+from app.core.os_words import why
 from app.core.settings import Settings
 
 _FILE = "secrets.json"
@@ -63,18 +65,41 @@ def _kept(settings: Settings) -> dict[str, str]:
     try:
         if not path.exists():
             _make(path)
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return {"SECRET_KEY": str(found["SECRET_KEY"]), "CREDENTIALS_KEYS": str(found["CREDENTIALS_KEYS"])}
-    except (OSError, ValueError, KeyError) as error:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
         raise SecretsError(
-            f"Не удаётся прочитать или создать {path} ({type(error).__name__}). Проверьте права на папку "
-            "DATA_DIR; если файл повреждён, верните его из резервной копии: без него сохранённые пароли не открыть."
+            f"Не удаётся прочитать или создать {path}: {why(error)}. Проверьте права на папку данных и место на "
+            "диске или укажите другую папку в DATA_DIR."
+        ) from error
+    try:
+        found = json.loads(text)
+        return {"SECRET_KEY": str(found["SECRET_KEY"]), "CREDENTIALS_KEYS": str(found["CREDENTIALS_KEYS"])}
+    except (ValueError, KeyError, TypeError) as error:
+        raise SecretsError(
+            f"Файл {path} повреждён. Верните его из резервной копии: без него сохранённые пароли не открыть."
         ) from error
 
 
 def _make(path: Path) -> None:
+    """Whole or not at all: a half-written file would stop every later start."""
     path.parent.mkdir(parents=True, exist_ok=True)
     made = {"SECRET_KEY": secrets.token_urlsafe(48), "CREDENTIALS_KEYS": new_key("k1")}
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(made, file, indent=1)
+    descriptor, scratch = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # readable by us alone
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(made, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        _put(Path(scratch), path)
+    finally:
+        Path(scratch).unlink(missing_ok=True)
+
+
+def _put(scratch: Path, path: Path) -> None:
+    """A link never replaces what another start made meanwhile; not every file system has links."""
+    try:
+        path.hardlink_to(scratch)
+    except FileExistsError:
+        return
+    except OSError:
+        scratch.replace(path)

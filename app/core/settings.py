@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parents[2]
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+_HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
+_POSTGRES = ("postgresql://", "postgres://")
+_REDIS = ("redis://", "rediss://", "unix://")
 
 
 class Settings(BaseSettings):
@@ -41,7 +49,7 @@ class Settings(BaseSettings):
 
     database_url: SecretStr | None = None
     postgres_host: str | None = None
-    postgres_port: int = 5432
+    postgres_port: Port = 5432
     postgres_user: str = "kwork"
     postgres_password: SecretStr | None = None
     postgres_db: str = "kwork"
@@ -88,8 +96,46 @@ class Settings(BaseSettings):
 
     @field_validator("kwork_web_url", "kwork_api_url", "crm_api_url", "api_gateway_url")
     @classmethod
-    def _no_trailing_slash(cls, value: str | None) -> str | None:
-        return value.rstrip("/") if value else value
+    def _web_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            parts = urlsplit(value)
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable:
+            raise ValueError("нужен адрес вида https://example.ru")
+        return value.rstrip("/")
+
+    @field_validator("database_url", "redis_url")
+    @classmethod
+    def _server_address(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        schemes = _POSTGRES if info.field_name == "database_url" else _REDIS
+        if value is not None and not value.get_secret_value().startswith(schemes):
+            raise ValueError(f"адрес должен начинаться с {' или '.join(schemes)}")
+        return value
+
+    @field_validator("kwork_mobile_key")
+    @classmethod
+    def _pair(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and ":" not in value.get_secret_value():
+            raise ValueError("нужен вид «пользователь:пароль»")
+        return value
+
+    @field_validator("log_level")
+    @classmethod
+    def _known_level(cls, value: str) -> str:
+        if value.upper() not in logging.getLevelNamesMapping():
+            raise ValueError("нужно DEBUG, INFO, WARNING или ERROR")
+        return value.upper()
+
+    @field_validator("tenant_id_header")
+    @classmethod
+    def _header_name(cls, value: str) -> str:
+        if not _HEADER.fullmatch(value):
+            raise ValueError("нужно имя заголовка: латинские буквы, цифры и дефис")
+        return value
 
     @property
     def embedded_postgres(self) -> bool:

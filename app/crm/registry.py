@@ -23,6 +23,11 @@ CRM_KINDS: Final[Mapping[str, CrmKind]] = {
 }
 
 
+def check_settings(kind: str, settings: Mapping[str, object]) -> None:
+    """Raises pydantic's ``ValidationError`` (without values) for settings that do not fit."""
+    CRM_KINDS[kind].settings_model.model_validate(settings)
+
+
 def build_connector(kind: str, settings: Mapping[str, object]) -> CrmConnector:
     """A fresh connector of one tenant. Raises ``KeyError`` for an unknown kind and pydantic's
     ``ValidationError`` (without values) for settings that do not fit."""

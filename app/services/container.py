@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -12,14 +14,29 @@ from app.services.authenticate import Authenticator, Login
 from app.services.connect_account import ConnectAccount
 from app.services.read_categories import Categories
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A part the service leans on. ``check`` answers whether it is there; a critical one decides readiness."""
+    """A part the service leans on. ``check`` answers whether it is there; a critical one decides readiness.
+
+    ``advice`` is a Russian sentence for whoever runs the service: what is lost without it, and what to do.
+    """
 
     name: str
     critical: bool
     check: Callable[[], Awaitable[bool]]
+    advice: str = ""
+
+    async def is_there(self, seconds: float) -> bool:
+        """Whatever the check meets, and an answer later than ``seconds``, means that the part is not there."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self.check()
+        except Exception as error:  # noqa: BLE001
+            log.warning("%s is not there: %s", self.name, type(error).__name__)
+            return False
 
 
 NO_LEAD = "none"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from app.core.settings import Settings
-from app.crm.registry import build_connector
+from app.crm.registry import build_connector, check_settings
 from app.domain.crm import CrmConnector
 from app.domain.errors import Conflict
 from app.repositories.connections import CrmConnection
@@ -30,16 +32,21 @@ class CrmConnectors:
                 code="crm_not_configured",
             )
 
+    def check_settings(self) -> None:
+        """Raises ``pydantic.ValidationError`` for settings that no connection could be made with."""
+        if self.configured:
+            check_settings(self.kind, self._given("default"))
+
     def connect(self, tenant_id: str, connection: CrmConnection) -> CrmConnector:
         """Close it with ``aclose`` after use."""
         self.require()
+        return build_connector(connection.kind, self._given(tenant_id))
+
+    def _given(self, tenant_id: str) -> dict[str, Any]:
         assert self._settings.crm_api_key is not None
-        return build_connector(
-            connection.kind,
-            {
-                **self._settings.crm_settings,
-                "base_url": self._settings.crm_api_url,
-                "api_key": self._settings.crm_api_key.get_secret_value(),
-                "tenant_id": tenant_id,
-            },
-        )
+        return {
+            **self._settings.crm_settings,
+            "base_url": self._settings.crm_api_url,
+            "api_key": self._settings.crm_api_key.get_secret_value(),
+            "tenant_id": tenant_id,
+        }

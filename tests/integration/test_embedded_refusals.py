@@ -87,7 +87,7 @@ async def test_a_data_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to make a folder that the service may not write")
 async def test_a_folder_that_may_not_be_written_is_refused(tmp_path: Path) -> None:
     with service(tmp_path, uid=pwd.getpwnam("nobody").pw_uid) as refused:
-        assert "Permission denied" in refused.told["error"]
+        assert "нет прав" in refused.told["error"]
         assert "DATA_DIR" in refused.told["error"]
 
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 
 from fastapi import APIRouter, Response
 
 from app.api.rows import json_answer
 from app.api.v1.deps import UseCases
 from app.models.schemas import Alive, CheckOut, Readiness
-from app.services.container import Probe
-
-log = logging.getLogger(__name__)
 
 router = APIRouter(prefix="/health", tags=["health"])
 
@@ -35,7 +31,7 @@ async def health() -> Response:
 )
 async def ready(services: UseCases) -> Response:
     """503 without the database. Without Redis or Chromium it works with less: 200 and `degraded`."""
-    found = await asyncio.gather(*(_asked(probe) for probe in services.probes))
+    found = await asyncio.gather(*(probe.is_there(PROBE_SECONDS) for probe in services.probes))
     checks = {
         probe.name: CheckOut(ok=ok, critical=probe.critical)
         for probe, ok in zip(services.probes, found, strict=True)
@@ -44,12 +40,3 @@ async def ready(services: UseCases) -> Response:
     status = "unavailable" if any(check.critical for check in bad) else "degraded" if bad else "ready"
     answer = {"status": status, "checks": {name: check.model_dump() for name, check in checks.items()}}
     return json_answer(answer, 503 if status == "unavailable" else 200)
-
-
-async def _asked(probe: Probe) -> bool:
-    try:
-        async with asyncio.timeout(PROBE_SECONDS):
-            return await probe.check()
-    except Exception as error:  # noqa: BLE001 - whatever a probe meets, the part is not there
-        log.warning("%s is not there: %s", probe.name, type(error).__name__)
-        return False

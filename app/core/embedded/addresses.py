@@ -10,6 +10,7 @@ from typing import Any
 
 from app.core.embedded.errors import EmbeddedServerError
 from app.core.embedded.guard import try_lock
+from app.core.os_words import why
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def find_running(data_dir: Path) -> RunningServers | None:
         noted = _read(data_dir)
     except OSError as error:
         raise EmbeddedServerError(
-            f"Папка данных {data_dir} не читается: {error.strerror or error}. Запустите команду от того же "
+            f"Папка данных {data_dir} не читается: {why(error)}. Запустите команду от того же "
             "пользователя, что и службу."
         ) from error
     if noted is None:

@@ -16,6 +16,7 @@ from app.core.embedded.guard import try_lock
 from app.core.embedded.postgres import DATABASE, OWNER, PORT, PostgresServer
 from app.core.embedded.supervisor import Supervisor
 from app.core.embedded.valkey import ValkeyServer
+from app.core.os_words import why
 
 BUSY_PATIENCE_SECONDS = 1.0
 """A service that was just killed may hold its lock for a moment longer."""
@@ -64,7 +65,7 @@ class EmbeddedServers:
         except OSError as error:
             await self.stop()
             raise EmbeddedServerError(
-                f"Папка данных {self._data_dir} не годится: {error.strerror or error} ({error.filename}). "
+                f"Папка данных {self._data_dir} не годится: {why(error)} ({error.filename}). "
                 "Проверьте права и место на диске или укажите другую папку в DATA_DIR."
             ) from error
         except BaseException:

@@ -108,16 +108,16 @@ class NativeSettings(BaseModel):
     def _only_scheme_host_and_path(cls, value: str) -> str:
         parts = urlsplit(value.strip())
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("must be an http:// or https:// address")
+            raise ValueError("нужен адрес вида https://crm.example.ru")
         if parts.port == 0 or parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("must hold no user, password, query or fragment")
+            raise ValueError("в адресе не должно быть имени, пароля, ? и #")
         root = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/').removesuffix('/api/v1')}".rstrip("/")
         try:
             host = httpx2.URL(root).raw_host.decode("ascii")
         except httpx2.InvalidURL:
             host = ""
         if not _HOST.fullmatch(host):
-            raise ValueError("holds no good host name")
+            raise ValueError("в адресе нет имени машины")
         return root
 
     @field_validator("api_key")
@@ -125,7 +125,7 @@ class NativeSettings(BaseModel):
     def _key_fits_a_header(cls, value: SecretStr) -> SecretStr:
         key = value.get_secret_value()
         if not 0 < len(key) <= 1000 or not all("!" <= character <= "~" for character in key):
-            raise ValueError("must be 1 to 1000 printable ASCII characters without spaces")
+            raise ValueError("нужно от 1 до 1000 печатных символов ASCII без пробелов")
         return value
 
     @field_validator("lead_fields", "contact_fields")
@@ -133,14 +133,14 @@ class NativeSettings(BaseModel):
     def _renames_name_known_fields(cls, value: Renames, info: ValidationInfo) -> Renames:
         unknown = value.keys() - (LEAD_FIELDS if info.field_name == "lead_fields" else CONTACT_FIELDS)
         if unknown:
-            raise ValueError(f"no such field: {', '.join(sorted(unknown))}")
+            raise ValueError(f"таких полей нет: {', '.join(sorted(unknown))}")
         return value
 
     @field_validator("lead_path", "contact_path", "health_path", "tenant_path")
     @classmethod
     def _path_stays_below_the_root(cls, value: str | None) -> str | None:
         if value is not None and not all(part.strip(".") for part in value.split("/")):
-            raise ValueError("must be names joined by /, without . and ..")
+            raise ValueError("нужны имена через /, без . и ..")
         return value
 
     @property
