@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib.util
 from importlib import import_module
 
-from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi import APIRouter, FastAPI, Response
 from starlette.middleware.cors import CORSMiddleware
 
 from app.api import problems
 from app.api.describe import document_of
+from app.api.docs import add_docs
 from app.api.edge import API_PREFIX, BodyLimit, Edge, Paths
 from app.api.rows import json_answer
 from app.api.v1 import accounts, auth, chat, gigs, health, orders
@@ -40,7 +40,7 @@ def create_app(services: Services, settings: Settings) -> FastAPI:
     _add_routes(app)
     _add_front_page(app, settings)
     if settings.docs_enabled:
-        _add_docs(app)
+        add_docs(app, TITLE, ("", API_PREFIX))
     app.openapi = document_of(  # type: ignore[method-assign]
         app, tenant_header=settings.tenant_id_header, root_path=settings.root_path.rstrip("/")
     )
@@ -81,21 +81,3 @@ def _add_front_page(app: FastAPI, settings: Settings) -> None:
         if settings.docs_enabled:
             links["docs"] = "/docs"
         return json_answer({"service": TITLE, "version": VERSION, **links})
-
-
-def _add_docs(app: FastAPI) -> None:
-    """The page asks for the document beside itself, so that it works behind any prefix."""
-
-    async def docs(request: Request) -> Response:
-        beside = (
-            "docs/openapi.json" if not request.scope["raw_path"].rstrip().endswith(b"/") else "openapi.json"
-        )
-        return get_swagger_ui_html(openapi_url=beside, title=TITLE)
-
-    async def document() -> Response:
-        return json_answer(app.openapi())
-
-    for prefix in ("", API_PREFIX):
-        app.add_api_route(f"{prefix}/docs", docs, include_in_schema=False)
-        app.add_api_route(f"{prefix}/docs/openapi.json", document, include_in_schema=False)
-        app.add_api_route(f"{prefix}/openapi.json", document, include_in_schema=False)
