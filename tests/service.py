@@ -71,6 +71,14 @@ class Service:
             cwd=self.folder if uid is None else "/", env=self._environment, input=typed, text=True, capture_output=True, timeout=60, check=False,
         )  # fmt: skip
 
+    def beside(self, *arguments: str, **settings: str) -> subprocess.Popen[str]:
+        """`python main.py …` running while the test goes on."""
+        return subprocess.Popen(
+            [sys.executable, str(ROOT / "main.py"), *arguments],
+            cwd=self.folder, env={**self._environment, **settings}, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
     def start(self) -> Self:
         with self._output.open("ab") as output:
             self.process = subprocess.Popen(
@@ -123,7 +131,8 @@ class Api:
         signed = self.call(
             "POST", "/auth/login", json={"email": email, "password": PASSWORD, "tenant_id": tenant}
         )
-        self._client.headers["Authorization"] = f"Bearer {signed['access_token']}"
+        self.token: str = signed["access_token"]
+        self._client.headers["Authorization"] = f"Bearer {self.token}"
         self.tenant = tenant
 
     def request(self, method: str, path: str, **given: Any) -> httpx2.Response:

@@ -39,16 +39,18 @@ MAX_CONTEXTS = 3
 
 
 class ChromiumMissing(CapabilityUnavailable):
-    """No Chromium was found on this machine."""
+    """No Chromium was found on this machine; ``visible``: none that could show a window."""
 
     code = "chromium_missing"
 
-    def __init__(self, named: Path | None = None) -> None:
+    def __init__(self, named: Path | None = None, *, visible: bool = False) -> None:
+        kind = "Chromium с окном" if visible else "Chromium"
+        package = "chromium" if visible else "chromium-headless-shell"
         where = (
-            f"По пути CHROMIUM_PATH={named} программы нет." if named else "На этой машине не найден Chromium."
+            f"По пути CHROMIUM_PATH={named} программы нет." if named else f"На этой машине не найден {kind}."
         )
         super().__init__(
-            f"{where} Установите его командой «apt install chromium-headless-shell» (Debian, Ubuntu) "
+            f"{where} Установите его командой «apt install {package}» (Debian, Ubuntu) "
             "или «python -m playwright install --with-deps chromium», либо укажите путь в CHROMIUM_PATH."
         )
 
@@ -81,7 +83,7 @@ async def launch(playwright: Playwright, executable: str | None, *, headless: bo
         return await playwright.chromium.launch(chromium_sandbox=not is_root, **options)
     except PlaywrightError as error:
         if "Executable doesn't exist" in error.message:
-            raise ChromiumMissing from None
+            raise ChromiumMissing(visible=not headless) from None
         if is_root or "sandbox" not in error.message.lower():
             raise _did_not_start(error) from None
     # A container without user namespaces: the container itself is the fence.

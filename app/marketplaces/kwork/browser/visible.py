@@ -68,7 +68,10 @@ def _visible(chromium_path: Path | None) -> Launch:
     async def start(playwright: Playwright) -> Browser:
         if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             raise NoDisplay
-        return await launch(playwright, find_chromium(chromium_path, VISIBLE_NAMES), headless=False)
+        # The service's own may be one that has no windows.
+        windowless = chromium_path is not None and "headless" in chromium_path.name
+        executable = find_chromium(None if windowless else chromium_path, VISIBLE_NAMES)
+        return await launch(playwright, executable, headless=False)
 
     return start
 
