@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import asyncpg
@@ -36,6 +38,19 @@ class ExternalPostgres:
         self._reached = f"/proc/self/fd/{self._descriptor}"
         self._lock = try_lock(folder / "lock")
         self._process: GuardedProcess | None = None
+
+    def create_database(self, name: str) -> None:
+        """Anew and empty."""
+
+        async def work() -> None:
+            owner = await self.connect()
+            await owner.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+            await owner.execute(f"CREATE DATABASE {name}")
+            await owner.close()
+
+        # In a loop of its own: synchronous tests use it, too.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, work()).result()
 
     def settings(self, **changes: str) -> dict[str, str]:
         """The service's settings that lead here."""

@@ -44,6 +44,8 @@ _STATUS: tuple[tuple[type[errors.ServiceError], int], ...] = (
 )
 
 DATABASE_RETRY_SECONDS = 5
+UNAVAILABLE_RETRY_SECONDS = 30
+"""For a vendor that is away and has not said for how long."""
 
 _HTTP: Mapping[int, tuple[str, str]] = {
     404: ("unknown_route", "Такого адреса нет. Список адресов: /docs."),
@@ -132,6 +134,8 @@ def _retry_after(error: errors.ServiceError) -> int | None:
     moment = getattr(error, "retry_at", None)
     if isinstance(moment, datetime):
         seconds = (moment - datetime.now(UTC)).total_seconds()
+    if seconds is None and isinstance(error, errors.Unavailable):
+        seconds = UNAVAILABLE_RETRY_SECONDS
     return max(1, math.ceil(seconds)) if isinstance(seconds, int | float) else None
 
 

@@ -14,9 +14,14 @@ from typing import Any, TypeAlias
 
 import asyncpg
 import orjson
-from asyncpg.pool import PoolConnectionProxy
+from asyncpg.pool import PoolAcquireContext, PoolConnectionProxy
 
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
+
+STATEMENT_SECONDS = 10.0
+CONNECTION_SECONDS = 5.0
+"""How long a caller waits for a free connection, and for a broken one to be put away."""
+PROBE_SECONDS = 1.0
 
 SCHEMA = "kwork"
 """All tables live in a schema of their own, so that a database may be shared with other programs."""
@@ -73,8 +78,8 @@ class Database:
             **self._address.arguments(),
             min_size=1,
             max_size=self._pool_size,
-            command_timeout=30,
-            timeout=10,
+            command_timeout=STATEMENT_SECONDS,
+            timeout=CONNECTION_SECONDS,
             server_settings=settings,
             init=_prepare,
             reset=_reset,
@@ -88,7 +93,8 @@ class Database:
 
     async def is_alive(self) -> bool:
         """True when the server answers."""
-        return await self.pool.fetchval("SELECT true", timeout=5) or False
+        async with self.pool.acquire(timeout=PROBE_SECONDS) as connection:
+            return await connection.fetchval("SELECT true", timeout=PROBE_SECONDS) or False
 
     @property
     def pool(self) -> asyncpg.Pool:
@@ -97,17 +103,20 @@ class Database:
             raise RuntimeError("the database is not open")
         return self._pool
 
+    def _connection(self) -> PoolAcquireContext:
+        return self.pool.acquire(timeout=CONNECTION_SECONDS)
+
     @asynccontextmanager
     async def tenant(self, tenant_id: str) -> AsyncIterator[TenantConnection]:
         """A transaction that sees the rows of ``tenant_id`` only; committed at the end of the block."""
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with self._connection() as connection, connection.transaction():
             await connection.fetchval("SELECT set_config('app.tenant_id', $1, true)", tenant_id)
             yield TenantConnection(connection, tenant_id)
 
     @asynccontextmanager
     async def shared(self) -> AsyncIterator[Connection]:
         """A transaction without a tenant: sees shared tables only, no tenant's row."""
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with self._connection() as connection, connection.transaction():
             yield connection
 
 

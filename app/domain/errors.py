@@ -125,6 +125,7 @@ class LayoutChanged(VendorError):
     def __init__(self, detail: str, *, path: str, code: str | None = None) -> None:
         super().__init__(detail, code=code)
         self.path = path
+        self.detail = f"Вид данных изменился, читать их дальше нельзя ({path}): {detail.rstrip('.')}."
 
 
 class Ambiguous(VendorError):

@@ -86,7 +86,7 @@ class Markets:
         return [dict(row) for row in rows]
 
     async def begin_read(self, holder: str, lease_seconds: float) -> bool:
-        """Takes the exchange for one reader; False while another one reads."""
+        """Takes the exchange for one reader; False while another one reads. A holder has one reading at a time."""
         return (
             await self._connection.fetchval(
                 """
@@ -95,7 +95,7 @@ class Markets:
                 ON CONFLICT (stream) DO UPDATE
                    SET state = 'running', holder = excluded.holder, lease_until = excluded.lease_until,
                        started_at = now(), reason = NULL
-                 WHERE r.state <> 'running' OR r.lease_until < now()
+                 WHERE r.state <> 'running' OR r.lease_until < now() OR r.holder = excluded.holder
                 RETURNING true
                 """,
                 holder,

@@ -19,6 +19,8 @@ from typing import TypeVar
 import structlog
 
 from app.core.database import Database
+from app.core.database_errors import DATABASE_DOWN
+from app.core.patience import when_database_is_back
 from app.domain.crm import CrmConnector, Entity, LookupUnsupported, Saved
 from app.domain.errors import (
     Ambiguous,
@@ -129,8 +131,11 @@ class PushDeliveries:
             log.warning("push_lease_lost", tenant=tenant_id)
         finally:
             await connector.aclose()
-            async with self._database.tenant(tenant_id) as scope:
-                await Leases(scope).give_back(lease)
+            await when_database_is_back(lambda: self._give_back(tenant_id, lease), seconds=LEASE_SECONDS)
+
+    async def _give_back(self, tenant_id: str, lease: Lease) -> None:
+        async with self._database.tenant(tenant_id) as scope:
+            await Leases(scope).give_back(lease)
 
 
 class _Drain:
@@ -179,7 +184,7 @@ class _Drain:
     async def _heartbeat(self) -> None:
         while True:
             await asyncio.sleep(LEASE_SECONDS / 3)
-            with suppress(LeaseLost, OSError):
+            with suppress(LeaseLost, *DATABASE_DOWN):
                 async with self._database.tenant(self._tenant_id) as scope:
                     await Leases(scope).keep(self._lease, LEASE_SECONDS)
 
@@ -190,10 +195,14 @@ class _Drain:
         if not claimed:
             return False
         settled = await asyncio.gather(*(self._settle_one(item) for item in claimed))
+        # What the CRM said is worth waiting for: forgotten, it would have to be looked up there again.
+        await when_database_is_back(lambda: self._save_settled(settled), seconds=LEASE_SECONDS)
+        return True
+
+    async def _save_settled(self, settled: Sequence[Settled]) -> None:
         async with self._database.tenant(self._tenant_id) as scope:
             await Leases(scope).keep(self._lease, LEASE_SECONDS)
             await Deliveries(scope).settle(self._connection.id, self._lease.epoch, settled)
-        return True
 
     async def _settle_one(self, item: Claimed) -> Settled:
         async with self._slots:
@@ -209,7 +218,8 @@ class _Drain:
             except Exception:
                 log.exception("delivery_crashed", tenant=self._tenant_id, external_id=item.external_id)
                 return Settled(item.id, "unknown", delay=_backoff(item.attempts), reason_code="crashed")
-        self._remember(None)
+        if settled.sent:
+            self._remember(None)
         return settled
 
     async def _look_up(self, item: Claimed) -> Settled:
@@ -236,7 +246,12 @@ class _Drain:
         wanted = item.payload.get("contact_external_id")
         if wanted is not None and item.contact_id is None and item.contact_open:
             return Settled(
-                item.id, _waiting(item), delay=_CONTACT_WAIT, reason_code="waits_for_contact", sent=False
+                item.id,
+                _waiting(item),
+                delay=_CONTACT_WAIT,
+                reason_code="waits_for_contact",
+                reason="Покупателя ещё нет в контактах CRM: лид уйдёт сразу за ним.",
+                sent=False,
             )
         saved = await self._save(item)
         # A lead that had to go without its contact is not what we want yet: the next sync sends it again.

@@ -16,6 +16,8 @@ from typing import Protocol
 import structlog
 
 from app.core.database import Database
+from app.core.database_errors import DATABASE_DOWN
+from app.core.patience import when_database_is_back
 from app.domain.errors import LayoutChanged, ServiceError
 from app.domain.kwork import Page, Project, ProjectFilter
 from app.repositories.markets import Markets
@@ -23,6 +25,7 @@ from app.repositories.markets import Markets
 log = structlog.get_logger(__name__)
 
 _LEASE_SECONDS = 90.0
+_END_SECONDS = 10.0
 _MOST_PAGES = 500
 _EVERYTHING = ProjectFilter()
 
@@ -82,9 +85,13 @@ class ReadExchange:
             return counts
 
     async def _end(self, state: str, reason: str | None) -> None:
-        with suppress(OSError):
+        async def note() -> None:
             async with self._database.shared() as connection:
                 await Markets(connection).end_read(self._holder, state, reason)
+
+        # Not noted, the next reading of this process takes the lease all the same.
+        with suppress(*DATABASE_DOWN):
+            await when_database_is_back(note, seconds=_END_SECONDS)
 
     async def _read_pages(self, client: ReadsProjects, counts: ExchangeCounts, *, full: bool) -> None:
         seen: set[int] = set()

@@ -14,6 +14,8 @@ from uuid import UUID
 import structlog
 
 from app.core.database import Database
+from app.core.database_errors import DATABASE_DOWN
+from app.core.patience import when_database_is_back
 from app.domain.accounts import AccountState
 from app.domain.content import plain
 from app.domain.errors import Conflict, Invalid, ServiceError
@@ -242,6 +244,10 @@ class Sync:
             return
         except ServiceError as error:
             state, code, reason = "failed", error.code, error.detail
+        except DATABASE_DOWN as error:
+            log.warning("run_lost_the_database", run=str(run.lease.run_id), error=type(error).__name__)
+            state, code = "failed", "database_unavailable"
+            reason = "База данных была недоступна. Что прочитано, сохранено; повторите синхронизацию."
         except Exception:
             log.exception("run_crashed", run=str(run.lease.run_id))
             state, code = "failed", "internal"
@@ -297,16 +303,20 @@ class Sync:
         await self._reading.save(run, store)
 
     async def _finish(self, run: RunScope, state: str, code: str | None, reason: str | None) -> None:
-        async with self._database.tenant(run.tenant_id) as scope:
-            outcomes = await Deliveries(scope).run_outcomes(run.lease.run_id)
-            for entity, words in outcomes.items():
-                run.counts |= {f"{entity}s_{word}": number for word, number in words.items() if word}
-            await Runs(scope).finish(run.lease, state, run.counts, reason_code=code, reason=reason)
+        async def note() -> None:
+            async with self._database.tenant(run.tenant_id) as scope:
+                outcomes = await Deliveries(scope).run_outcomes(run.lease.run_id)
+                for entity, words in outcomes.items():
+                    run.counts |= {f"{entity}s_{word}": number for word, number in words.items() if word}
+                await Runs(scope).finish(run.lease, state, run.counts, reason_code=code, reason=reason)
+
+        # Without this note the run would seem to go on until its lease ends.
+        await when_database_is_back(note, seconds=RUN_LEASE_SECONDS)
         log.info("run_finished", run=str(run.lease.run_id), state=state, code=code, counts=run.counts)
 
     async def _heartbeat(self, run: RunScope) -> None:
         while True:
             await asyncio.sleep(RUN_LEASE_SECONDS / 3)
-            with suppress(LeaseLost, OSError):
+            with suppress(LeaseLost, *DATABASE_DOWN):
                 async with self._database.tenant(run.tenant_id) as scope:
                     await Leases(scope).keep(run.lease, RUN_LEASE_SECONDS)

@@ -241,7 +241,7 @@ async def test_nobody_listening_is_surely_nothing_sent(desk: CrmDesk, kind: str)
     with socket.socket() as unheard:
         unheard.bind(("127.0.0.1", 0))
         crm = desk.connector(kind, base_url=f"http://127.0.0.1:{unheard.getsockname()[1]}")
-        with pytest.raises(Unavailable, match="not reached"):
+        with pytest.raises(Unavailable, match="недоступна"):
             await crm.create_lead(ORDER)
         await crm.aclose()
 
@@ -324,7 +324,7 @@ async def test_a_redirect_is_not_followed(crm: CrmConnector, desk: CrmDesk) -> N
     desk.faults.add(
         "error", surface="crm", status=307, body="", headers={"Location": f"{desk.url}/elsewhere"}
     )
-    with pytest.raises(Rejected, match="redirect"):
+    with pytest.raises(Rejected, match="перенаправление"):
         await crm.create_lead(ORDER)
     assert [entry.path for entry in desk.journal.entries] == ["/api/v1/leads"]
 

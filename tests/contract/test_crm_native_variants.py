@@ -103,7 +103,7 @@ async def test_an_ignored_filter_never_gives_the_first_hit(desk: CrmDesk) -> Non
     await desk.clear({"lookup": False})
     crm = desk.connector()
     await crm.create_lead(ORDER)
-    with pytest.raises(LookupUnsupported, match="ignores the filter"):
+    with pytest.raises(LookupUnsupported, match="не ищет по ключу"):
         await crm.find(Entity.LEAD, "kwork:order:2")
     assert await crm.find(Entity.LEAD, ORDER.external_id) == "L1"
     (lookup,) = (step for step in (await crm.check()).steps if step.name == "lookup")

@@ -13,6 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from app.core.embedded.guard import holders
 from tests.embedded import processes_of
 from tests.external_postgres import ExternalPostgres
 from tests.service import Api, Service
@@ -29,6 +30,7 @@ def refused(service: Service, **how: Any) -> str:
     [sentence] = ended.stderr.strip().splitlines()
     assert any("а" <= letter <= "я" for letter in sentence), sentence
     assert processes_of(service.folder) == {}
+    assert [holders(lock) for lock in (service.folder / "data" / "locks").glob("*") if holders(lock)] == []
     assert not (service.folder / "data" / "embedded.json").exists()
     return sentence
 

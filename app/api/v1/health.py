@@ -13,6 +13,7 @@ from app.models.schemas import Alive, CheckOut, Readiness
 router = APIRouter(prefix="/health", tags=["health"])
 
 PROBE_SECONDS = 2.0
+RETRY_SECONDS = 5
 _ALIVE = b'{"status":"ok"}'
 
 
@@ -39,4 +40,8 @@ async def ready(services: UseCases) -> Response:
     bad = [check for check in checks.values() if not check.ok]
     status = "unavailable" if any(check.critical for check in bad) else "degraded" if bad else "ready"
     answer = {"status": status, "checks": {name: check.model_dump() for name, check in checks.items()}}
-    return json_answer(answer, 503 if status == "unavailable" else 200)
+    if status != "unavailable":
+        return json_answer(answer)
+    unready = json_answer(answer, 503)
+    unready.headers["Retry-After"] = str(RETRY_SECONDS)
+    return unready

@@ -59,7 +59,7 @@ class NativeConnector:
         key = self._keys[entity]
         if not self._settings.lookup or key is None:
             raise LookupUnsupported(
-                "this connection's settings say that the CRM cannot be asked by external_id"
+                "По настройкам эта CRM не ищет записи по ключу: проверьте запись в ней сами."
             )
         url = self._urls[entity].copy_set_param(self._settings.lookup_param or key, external_id)
         answer = await self._read("GET", url)
@@ -115,7 +115,7 @@ class NativeConnector:
         if key is not None and record.get(key) is None and named is not None:
             record = await self._get(entity, named)
         if named is None or key is None or record.get(key) != external_id:
-            raise Rejected("the CRM names another record as the existing one")
+            raise Rejected("CRM назвала существующей другую запись.")
         return Saved(named, created=False)
 
     def _record_in_conflict(self, entity: Entity, answer: Answer) -> Record | None:
@@ -132,7 +132,7 @@ class NativeConnector:
         try:
             record = record_in(parsed(answer), self._settings.id_field, self._paths[entity])
         except Unreadable as error:
-            raise Ambiguous(str(error)) from None
+            raise Ambiguous(f"Ответ CRM непонятен: {error}.") from None
         return record or {}
 
     def _exact_match(self, rows: list[Record], key: str, external_id: str) -> str | None:
@@ -142,7 +142,7 @@ class NativeConnector:
                 return found
         if rows:
             raise LookupUnsupported(
-                f"the CRM ignores the filter: {len(rows)} records came, none with this key"
+                f"CRM не ищет по ключу: пришло записей {len(rows)}, и ни одной с ним. Проверьте запись в ней сами."
             )
         return None
 
@@ -172,12 +172,14 @@ class NativeConnector:
         except Unreadable as error:
             raise self._refusals.unclear(str(error), write=False) from None
         if record is None or record.get("active") is False or record.get("is_active") is False:
-            raise Rejected("the tenant is not active in the CRM")
+            raise Rejected("В CRM этот тенант не активен.")
         return "the key is accepted and the tenant is active"
 
     async def _expect_no_such_lead(self) -> str:
         if await self.find(Entity.LEAD, f"kwork:check:{token_hex(8)}") is not None:
-            raise LookupUnsupported("the CRM finds a record that cannot exist")
+            raise LookupUnsupported(
+                "CRM находит запись, которой быть не может: поиску по ключу верить нельзя."
+            )
         return "records can be looked up by external_id"
 
     async def _write(self, method: str, url: httpx2.URL, body: JsonBody) -> Answer:
@@ -196,7 +198,7 @@ class NativeConnector:
         try:
             return await self._http.send(method, url, self._headers, body)
         except Unsent as error:
-            raise Unavailable(f"the CRM is not reached: {error}") from None
+            raise Unavailable(f"CRM недоступна: соединиться не удалось ({error}).") from None
         except Unclear as error:
             raise self._refusals.unclear(str(error), write=write) from None
 

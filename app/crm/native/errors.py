@@ -66,25 +66,27 @@ class Refusals:
         status = answer.status
         meaning = _BY_STATUS.get(status) or (_REFUSED if 400 <= status < 500 else _UNCLEAR)
         family = meaning.write if write else meaning.read
-        detail = f"the CRM answered {status}: {self.words(answer)}"
+        detail = f"CRM ответила {status}: {self.words(answer)}"
         if issubclass(family, RateLimited):
             return family(detail, retry_after=retry_after(answer.headers))
         return family(detail)
 
     def unclear(self, detail: str, *, write: bool) -> VendorError:
-        return (_UNCLEAR.write if write else _UNCLEAR.read)(self.clean(detail))
+        return (_UNCLEAR.write if write else _UNCLEAR.read)(
+            f"Ответ CRM не получен или непонятен: {self.clean(detail)}"
+        )
 
     def words(self, answer: Answer) -> str:
         """What the CRM says went wrong; at most ``MESSAGE_CAP`` characters, one line."""
         if 300 <= answer.status < 400:
-            return "a redirect, which is not followed; set the CRM's final address"
+            return "перенаправление; укажите в CRM_API_URL окончательный адрес"
         if not answer.is_json:
-            return "no JSON in the answer"
+            return "в ответе нет JSON"
         try:
             message = _message(orjson.loads(answer.body))
         except orjson.JSONDecodeError:
-            return "broken JSON in the answer"
-        return self.clean(message) or "no reason given"
+            return "JSON в ответе испорчен"
+        return self.clean(message) or "без объяснения"
 
     def clean(self, text: str) -> str:
         for secret in self._secrets:

@@ -183,11 +183,13 @@ class Transport:
                 finally:
                     await response.aclose()
         except _BEFORE_SENDING:
-            raise Unavailable("Kwork cannot be reached") from None
+            raise Unavailable(
+                "Kwork недоступен: соединиться не удалось. Проверьте связь и повторите позже."
+            ) from None
         except TimeoutError:
-            raise _unclear("Kwork gave no whole answer in time", write) from None
+            raise _unclear("Kwork не ответил вовремя. Повторите позже.", write) from None
         except (httpx2.HTTPError, httpx2.StreamError, _Unreadable):
-            raise _unclear("Kwork's answer is cut, too big or unreadable", write) from None
+            raise _unclear("Ответ Kwork оборван, слишком велик или не читается.", write) from None
         response.request = request
         self._jar.keep(response)
         return Answer(response.status_code, response.headers, body, self._redirect(request, response, write))
@@ -202,19 +204,19 @@ class Transport:
             target = None
         if target is None or target.host != self._base.host:
             if write:
-                raise Ambiguous("Kwork redirected a change to another host")
-            raise LayoutChanged("Kwork redirects to another host", path="redirect")
+                raise Ambiguous("Kwork перенаправил изменение на чужой адрес.")
+            raise LayoutChanged("Kwork перенаправляет на чужой адрес", path="redirect")
         return target.raw_path.decode("ascii", "replace")
 
     @staticmethod
     def _refuse(answer: Answer, write: bool) -> None:
         if answer.status == 403:
-            raise Blocked("Kwork refuses this address or account (HTTP 403)", code="kwork_blocked")
+            raise Blocked("Kwork отказывает этому адресу или аккаунту (HTTP 403).", code="kwork_blocked")
         if answer.redirect is not None and answer.redirect.startswith("/not_access.php"):
-            raise Blocked("Kwork shows its page for blocked visitors", code="kwork_blocked")
+            raise Blocked("Kwork показывает страницу для заблокированных посетителей.", code="kwork_blocked")
         if answer.status == 429:
             wait = retry_after_seconds(answer.headers.get("retry-after")) or DEFAULT_RETRY_SECONDS
-            raise RateLimited("Kwork asks to slow down", retry_after=wait)
+            raise RateLimited("Kwork просит обращаться реже.", retry_after=wait)
         if answer.status >= 500:
             _refuse_server_error(answer, write)
 
@@ -247,11 +249,11 @@ def retry_after_seconds(value: str | None) -> float | None:
 
 def _refuse_server_error(answer: Answer, write: bool) -> None:
     if write:
-        raise Ambiguous(f"Kwork answered a change with HTTP {answer.status}")
+        raise Ambiguous(f"Kwork ответил на изменение ошибкой HTTP {answer.status}.")
     wait = retry_after_seconds(answer.headers.get("retry-after"))
     if "Технические работы" in answer.text():
-        raise Maintenance("Kwork is down for planned works", retry_after=wait)
-    raise Unavailable(f"Kwork answered HTTP {answer.status}", retry_after=wait)
+        raise Maintenance("На Kwork идут технические работы.", retry_after=wait)
+    raise Unavailable(f"Kwork ответил ошибкой HTTP {answer.status}.", retry_after=wait)
 
 
 def _unclear(detail: str, write: bool) -> Ambiguous | Unavailable:

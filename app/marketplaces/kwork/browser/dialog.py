@@ -73,7 +73,7 @@ def _refuse(document: Document, status: int) -> None:
     kind = kind_of(document)
     refuse_walls(kind)
     if kind is PageKind.LOGIN or document.signed_in is False:
-        raise AuthExpired("Kwork shows the page of a visitor who is not signed in")
+        raise AuthExpired("Kwork показывает страницу гостя: сессия закончилась.")
     if status in (404, 410):
         raise NotFound("Такого диалога на Kwork нет.")
     if status >= 500:

@@ -61,7 +61,7 @@ def expect(document: Document, wanted: PageKind, *, with_session: bool) -> None:
     refuse_walls(kind)
     signed_out = document.signed_in is False
     if kind is PageKind.LOGIN or (signed_out and (with_session or wanted in PRIVATE)):
-        raise AuthExpired("Kwork shows the page of a visitor who is not signed in")
+        raise AuthExpired("Kwork показывает страницу гостя: сессия закончилась.")
     if kind is not wanted:
         raise drifted("page", f"was expected to be {wanted.value} and looks like {kind.value}")
 
@@ -69,11 +69,11 @@ def expect(document: Document, wanted: PageKind, *, with_session: bool) -> None:
 def refuse_walls(kind: PageKind) -> None:
     """Raises what stands for a page shown instead of an answer."""
     if kind is PageKind.MAINTENANCE:
-        raise Maintenance("Kwork shows its page of technical works")
+        raise Maintenance("На Kwork идут технические работы.")
     if kind is PageKind.BLOCKED:
-        raise Blocked("Kwork refuses this address or account", code="kwork_blocked")
+        raise Blocked("Kwork отказывает этому адресу или аккаунту.", code="kwork_blocked")
     if kind is PageKind.CAPTCHA:
-        raise ChallengeRequired("Kwork asks to pass a captcha", challenge=Challenge.CAPTCHA)
+        raise ChallengeRequired("Kwork просит пройти капчу.", challenge=Challenge.CAPTCHA)
 
 
 def _by_variables(document: Document) -> PageKind | None:

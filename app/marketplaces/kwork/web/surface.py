@@ -144,7 +144,9 @@ class WebSurface:
     async def dialogs(self, page: int = 1) -> Page[Dialog]:
         """The newest 50 dialogs [CAP]. How the site asks for more is not known."""
         if page != 1:
-            raise CapabilityUnavailable("the web surface shows the newest 50 dialogs only")
+            raise CapabilityUnavailable(
+                "Сайт Kwork показывает только 50 последних диалогов: остальные видны мобильной части (KWORK_MOBILE_KEY)."
+            )
         self._need_session()
         return self._told("dialogs", read_inbox(await self._document(paths.INBOX, PageKind.INBOX)))
 
@@ -174,7 +176,7 @@ class WebSurface:
         """Whose cookies these are: number [CAP] and, if the header shows it, name. Raises ``AuthExpired``."""
         document = await self._own_page()
         if document is None or document.signed_in is not True:
-            raise AuthExpired("Kwork does not take these cookies for a signed-in user")
+            raise AuthExpired("С этими cookies Kwork не считает никого вошедшим.")
         if document.user_id is None:
             raise drifted(Window.USER_ID, "is no number though somebody is signed in")
         link = document.tree.css_first(Header.OWN_PROFILE)
@@ -189,11 +191,11 @@ class WebSurface:
         """
         answer = await self._get(paths.LOGIN_BY_TOKEN, {"web_auth_token": self._token(url_or_token)})
         if _leads_to_login(answer):
-            raise AuthExpired("Kwork refuses the one-time token")
+            raise AuthExpired("Kwork не принял одноразовый токен входа.")
         document = Document((await self._get(paths.HOME, {})).body)
         refuse_walls(kind_of(document))
         if document.user_id is None:
-            raise AuthExpired("Kwork did not sign in by the one-time token")
+            raise AuthExpired("Kwork не впустил по одноразовому токену.")
         self._session = WebSession(
             self._transport.cookies, user_id=document.user_id, user_agent=self._transport.user_agent
         )
@@ -251,7 +253,7 @@ class WebSurface:
     async def _document(self, path: str, kind: PageKind, query: Query = ()) -> Document:
         answer = await self._get(path, query)
         if _leads_to_login(answer):
-            raise AuthExpired("Kwork sends to the login page")
+            raise AuthExpired("Kwork отправляет на страницу входа: сессия закончилась.")
         if answer.status in (404, 410) or (kind is PageKind.PROJECT and answer.redirect is not None):
             refuse_walls(kind_of(Document(answer.body)))
             raise NotFound("Kwork has no such page")
@@ -264,27 +266,27 @@ class WebSurface:
     def _json(self, answer: Answer) -> object:
         """A JSON body, or what the page shown instead of it means."""
         if _leads_to_login(answer):
-            raise AuthExpired("Kwork sends to the login page")
+            raise AuthExpired("Kwork отправляет на страницу входа: сессия закончилась.")
         if answer.body.lstrip()[:1] in (b"{", b"["):
             return values.parse_json(answer.body, "answer")
         document = Document(answer.body)
         kind = kind_of(document)
         refuse_walls(kind)
         if kind is PageKind.LOGIN or document.signed_in is False:
-            raise AuthExpired("Kwork shows a page of a visitor who is not signed in")
+            raise AuthExpired("Kwork показывает страницу гостя: сессия закончилась.")
         raise drifted("answer", "is no JSON")
 
     async def _get(self, path: str, query: Query) -> Answer:
         answer = await self._transport.send("GET", path, write=False, params=query or None)
         if answer.status == 401:
-            raise AuthExpired("Kwork answers 401")
+            raise AuthExpired("Kwork ответил 401: сессия закончилась.")
         if answer.status >= 400 and answer.status not in (404, 410):
-            raise Rejected(f"Kwork answers HTTP {answer.status}")
+            raise Rejected(f"Kwork ответил кодом HTTP {answer.status}.")
         return answer
 
     def _need_session(self) -> None:
         if self._session is None:
-            raise AuthExpired("this reading needs a signed-in web session")
+            raise AuthExpired("Для этого чтения нужен вход на сайт Kwork.")
 
     def _told(self, reading: str, read: Reading[T]) -> T:
         if read.drift or read.unreadable:

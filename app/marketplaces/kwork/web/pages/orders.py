@@ -44,7 +44,7 @@ def _refuse(fields: Fields) -> None:
     words = [fields.raw(name) for name in Orders.ERROR]
     words += [inner.get(name) for name in Orders.ERROR] if isinstance(inner, dict) else []
     if Orders.NOT_SIGNED_IN in words:
-        raise AuthExpired("Kwork says that nobody is signed in")
+        raise AuthExpired("Kwork отвечает, что никто не вошёл.")
     if fields.raw(Orders.SUCCESS) is False:
         raise drifted(Orders.SUCCESS, "is false for a reading")
 
