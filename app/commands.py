@@ -8,7 +8,8 @@ import getpass
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -74,7 +75,7 @@ def _complain(sentence: str) -> int:
 def serve(settings: Settings, _arguments: argparse.Namespace) -> None:
     """The API and its background work, until SIGTERM or Ctrl+C."""
     configure_logging(settings.log_level, settings.log_dir)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner, suppress(asyncio.CancelledError):
         runner.run(_serve(settings))
 
 
@@ -90,6 +91,7 @@ async def _serve(settings: Settings) -> None:
     from app.bootstrap import running_service  # noqa: PLC0415 - heavy; other commands do not need it
 
     listening = _listen(settings.host, settings.port)
+    stopping = _Stopping()
     try:
         async with running_service(settings) as app:
             config = uvicorn.Config(
@@ -100,13 +102,43 @@ async def _serve(settings: Settings) -> None:
                 lifespan="off",
                 ws="none",
             )
-            server = uvicorn.Server(config)
+            server = stopping.server = _Server(config)
             host, port = listening.getsockname()[:2]
             await _tell_what_is_missing(app.state.services.probes)
             log.info("serving", address=f"http://{host}:{port}", docs=f"http://{host}:{port}/docs")
             await server.serve(sockets=[listening])
     finally:
         listening.close()
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn would raise the signal again when it is done, and what the service brought along would not be ended."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class _Stopping:
+    """SIGTERM and Ctrl+C: requests may end, then everything is put away; during the start it is given up.
+
+    A second signal waits for no request.
+    """
+
+    def __init__(self) -> None:
+        self.server: uvicorn.Server | None = None
+        self._starting = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        with suppress(NotImplementedError):  # Windows
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, self._stop)
+
+    def _stop(self) -> None:
+        if self.server is not None:
+            self.server.force_exit = self.server.should_exit
+            self.server.should_exit = True
+        elif self._starting is not None:
+            self._starting.cancel()
 
 
 async def _tell_what_is_missing(probes: Sequence[Probe]) -> None:

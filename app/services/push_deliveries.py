@@ -41,6 +41,8 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 LEASE_SECONDS = 30.0
+STOP_SECONDS = 1.0
+"""How long work that is cancelled because the process ends may take to leave its place tidy."""
 _BATCH = 100
 _LONGEST_WAIT = 300.0
 _REFUSED_WAIT = 300.0
@@ -104,10 +106,11 @@ class PushDeliveries:
 
     async def stop(self) -> None:
         """Cancels running drains; what was in flight is looked up on the next start."""
-        for task in list(self._drains.values()):
+        tasks = list(self._drains.values())
+        for task in tasks:
             task.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await task
+        if tasks:
+            await asyncio.wait(tasks, timeout=STOP_SECONDS)
 
     async def _is_due(self, tenant_id: str) -> bool:
         async with self._database.tenant(tenant_id) as scope:
@@ -125,13 +128,17 @@ class PushDeliveries:
             log.warning("deliveries_recovered", tenant=tenant_id, count=recovered)
         connector = self._connect(tenant_id, connection)
         drain = _Drain(self, tenant_id, connection, connector, lease)
+        patience = LEASE_SECONDS
         try:
             await drain.run()
         except LeaseLost:
             log.warning("push_lease_lost", tenant=tenant_id)
+        except asyncio.CancelledError:
+            patience = 0.0
+            raise
         finally:
             await connector.aclose()
-            await when_database_is_back(lambda: self._give_back(tenant_id, lease), seconds=LEASE_SECONDS)
+            await when_database_is_back(lambda: self._give_back(tenant_id, lease), seconds=patience)
 
     async def _give_back(self, tenant_id: str, lease: Lease) -> None:
         async with self._database.tenant(tenant_id) as scope:

@@ -29,7 +29,7 @@ from app.repositories.runs import Run, Runs
 from app.services.connect_account import ConnectAccount
 from app.services.crm_connections import CrmConnectors
 from app.services.kwork_client import KworkClient
-from app.services.push_deliveries import CrmHealth, PushDeliveries
+from app.services.push_deliveries import STOP_SECONDS, CrmHealth, PushDeliveries
 from app.services.push_leads import queue_projects
 from app.services.read_exchange import ReadExchange
 from app.services.sync_account import RUN_LEASE_SECONDS, RunScope, SyncAccount
@@ -161,10 +161,11 @@ class Sync:
 
     async def stop(self) -> None:
         """Cancels the runs of this process; they show as interrupted and go on from their checkpoint later."""
-        for task in list(self._tasks.values()):
+        tasks = list(self._tasks.values())
+        for task in tasks:
             task.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await task
+        if tasks:
+            await asyncio.wait(tasks, timeout=STOP_SECONDS)
 
     async def status(self, tenant_id: str) -> SyncStatus:
         """Where everything of the tenant stands."""
@@ -244,6 +245,9 @@ class Sync:
             return
         except ServiceError as error:
             state, code, reason = "failed", error.code, error.detail
+        except asyncio.CancelledError:
+            await self._let_go(run)
+            raise
         except DATABASE_DOWN as error:
             log.warning("run_lost_the_database", run=str(run.lease.run_id), error=type(error).__name__)
             state, code = "failed", "database_unavailable"
@@ -301,6 +305,12 @@ class Sync:
             await queue_projects(scope, connection_id, run.lease.run_id, rows)
 
         await self._reading.save(run, store)
+
+    async def _let_go(self, run: RunScope) -> None:
+        """The process ends: the next run need not wait for the lease, and finds the checkpoint."""
+        with suppress(*DATABASE_DOWN):
+            async with self._database.tenant(run.tenant_id) as scope:
+                await Leases(scope).give_back(run.lease)
 
     async def _finish(self, run: RunScope, state: str, code: str | None, reason: str | None) -> None:
         async def note() -> None:
