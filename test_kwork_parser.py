@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.core.load_settings import SettingsError, load_settings
 from app.core.settings import Settings
 from app.domain.errors import Challenge, ChallengeRequired, LayoutChanged, ServiceError
 from app.marketplaces.kwork.transport import Transport
@@ -156,7 +157,11 @@ def _count_row(name: str, expected: int, got: int) -> tuple[str, int, int, bool]
 
 async def check_live() -> int:
     """Signs in with a real browser and reads four lists; changes nothing, prints no correspondence."""
-    settings = Settings()
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        say(str(error))
+        return UNUSABLE
     login, password = settings.kwork_test_username, settings.kwork_test_password
     if not login or password is None:
         say("Задайте KWORK_TEST_USERNAME и KWORK_TEST_PASSWORD (в .env или в окружении).")
