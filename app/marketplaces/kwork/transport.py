@@ -167,9 +167,7 @@ class Transport:
     async def aclose(self) -> None:
         await self._inner.aclose()
 
-    def _url(
-        self, path: str, params: Mapping[str, Any] | Sequence[tuple[str, str]] | None
-    ) -> httpx2.URL:
+    def _url(self, path: str, params: Mapping[str, Any] | Sequence[tuple[str, str]] | None) -> httpx2.URL:
         """Parsed once, of its text: joining and adding parameters by httpx2 parses it three times."""
         query = f"?{httpx2.QueryParams(params)}" if params else ""  # type: ignore[arg-type]
         return httpx2.URL(f"{self._root}/{path.removeprefix('/')}{query}")
