@@ -24,7 +24,7 @@ from app.marketplaces.kwork.transport import Transport
 from app.marketplaces.kwork.web import paths
 from app.marketplaces.kwork.web.guards import PageKind
 from app.marketplaces.kwork.web.inspect import DRIFTED, GOOD, SITE, UNUSABLE, Inspection, inspect_page
-from app.marketplaces.kwork.web.surface import DriftReport, WebSurface
+from app.marketplaces.kwork.web.surface import WebSurface
 
 if TYPE_CHECKING:
     from tests.stand import Stand
@@ -128,12 +128,19 @@ async def _stand_rows(stand: Stand) -> list[tuple[str, int, int, bool]]:
     stand.fault("field_renamed", surface="web", field="priceLimit", to="price_limit")
     found = await _inspect(visitor, "/projects")
     rows.append(_count_row("переименованное поле замечено", DRIFTED, found.exit_code))
-    told: list[DriftReport] = []
-    await WebSurface(visitor, on_drift=told.append).projects()
-    rows.append(_count_row("биржа прочитана по карточкам, сдвиг назван", 1, len(told)))
+    rows.append(_count_row("сдвиг останавливает чтение и назван", 1, await _stops_at(visitor, "priceLimit")))
     for transport in (visitor, own):
         await transport.aclose()
     return rows
+
+
+async def _stops_at(transport: Transport, field: str) -> int:
+    """1 when the exchange is not read any more and the error names the field."""
+    try:
+        await WebSurface(transport).projects()
+    except LayoutChanged as error:
+        return int(field in error.path)
+    return 0
 
 
 async def _inspect(transport: Transport, path: str) -> Inspection:

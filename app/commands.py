@@ -75,11 +75,12 @@ def _complain(sentence: str) -> int:
 def serve(settings: Settings, _arguments: argparse.Namespace) -> None:
     """The API and its background work, until SIGTERM or Ctrl+C."""
     configure_logging(settings.log_level, settings.log_dir)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner, suppress(asyncio.CancelledError):
+    with asyncio.Runner(loop_factory=loop_factory()) as runner, suppress(asyncio.CancelledError):
         runner.run(_serve(settings))
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The event loop the service runs in; None: Python's own."""
     try:
         import uvloop  # noqa: PLC0415 - not there on Windows
     except ImportError:

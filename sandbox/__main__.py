@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import sys
+from collections.abc import Callable
 
 import orjson
 
@@ -34,14 +35,24 @@ def main(argv: list[str] | None = None) -> int:
     sandbox = Sandbox(settings)
     apps = [sandbox.app(surface) for surface in SURFACES]
     gc.freeze()
-    asyncio.run(
-        serve(
-            list(zip(apps, sockets, strict=True)),
-            lambda: print(orjson.dumps(greeting(settings, sandbox)).decode(), flush=True),
-            parent if settings.die_with_parent else None,
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(
+            serve(
+                list(zip(apps, sockets, strict=True)),
+                lambda: print(orjson.dumps(greeting(settings, sandbox)).decode(), flush=True),
+                parent if settings.die_with_parent else None,
+            )
         )
-    )
     return 0
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """A quick loop where there is one: a real site answers faster than a stand-in in Python ever will."""
+    try:
+        import uvloop  # noqa: PLC0415 - not there on Windows
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 def greeting(settings: Settings, sandbox: Sandbox) -> dict[str, object]:

@@ -49,7 +49,7 @@ class Claimed:
     contact_id: str | None
     """CRM id of the lead's contact, when it is linked."""
     contact_open: bool
-    """True while the contact's own delivery may still succeed by itself."""
+    """True while there is no contact yet, but its own delivery may still succeed by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,8 @@ class Deliveries:
         """Seconds until the next delivery is due (0 when one is); ``None`` when none waits."""
         seconds: float | None = await self._connection.fetchval(
             "SELECT greatest(0, extract(epoch FROM min(due_at) - now()))::float FROM deliveries "
-            "WHERE tenant_id = $1 AND connection_id = $2 AND state IN ('pending', 'retry', 'unknown', 'in_flight')",
+            "WHERE tenant_id = $1 AND connection_id = $2 AND state IN ('pending', 'retry', 'unknown', 'in_flight') "
+            "HAVING count(*) > 0",
             self._tenant_id,
             connection_id,
         )
@@ -244,12 +245,15 @@ WITH incoming AS (
 SELECT count(*) FROM queued
 """
 
+# Links are looked up one by one, with every column of their key: joined, a planner that has not seen the tables
+# grow yet compares each claimed row with each link. For the same reason the open contact is named by what its index
+# (deliveries_open) covers.
 _CLAIM = """
 WITH due AS (
     SELECT d.tenant_id, d.id, d.state = 'unknown' AS was_unknown FROM deliveries d
     WHERE d.tenant_id = $1 AND d.connection_id = $2 AND d.entity = $4
       AND d.state IN ('pending', 'retry', 'unknown') AND d.due_at <= now()
-    ORDER BY d.due_at, d.id LIMIT $5
+    ORDER BY d.due_at LIMIT $5
     FOR UPDATE SKIP LOCKED
 ), claimed AS (
     UPDATE deliveries d SET state = 'in_flight', epoch = $3, attempts = d.attempts + 1,
@@ -260,15 +264,21 @@ WITH due AS (
               d.sent_hash, due.was_unknown
 )
 SELECT c.*, l.crm_id, l.payload_hash AS linked_hash, k.crm_id AS contact_id,
-       EXISTS (SELECT 1 FROM deliveries o
-               WHERE o.tenant_id = $1 AND o.connection_id = $2 AND o.entity = 'contact'
-                 AND o.external_id = c.payload ->> 'contact_external_id'
-                 AND o.state IN ('pending', 'retry', 'unknown', 'in_flight')) AS contact_open
+       k.crm_id IS NULL AND EXISTS (
+           SELECT 1 FROM deliveries o
+           WHERE o.tenant_id = $1 AND o.connection_id = $2 AND o.entity = 'contact'
+             AND o.external_id = c.payload ->> 'contact_external_id'
+             AND o.state <> 'done' AND o.state <> 'parked') AS contact_open
 FROM claimed c
-LEFT JOIN crm_links l ON l.tenant_id = $1 AND l.connection_id = $2 AND l.entity = c.entity
-                     AND l.external_id = c.external_id
-LEFT JOIN crm_links k ON k.tenant_id = $1 AND k.connection_id = $2 AND k.entity = 'contact'
-                     AND k.external_id = c.payload ->> 'contact_external_id'
+LEFT JOIN LATERAL (
+    SELECT i.crm_id, i.payload_hash FROM crm_links i
+    WHERE i.tenant_id = $1 AND i.connection_id = $2 AND i.entity = c.entity AND i.external_id = c.external_id
+    LIMIT 1) l ON true
+LEFT JOIN LATERAL (
+    SELECT i.crm_id FROM crm_links i
+    WHERE i.tenant_id = $1 AND i.connection_id = $2 AND i.entity = 'contact'
+      AND i.external_id = c.payload ->> 'contact_external_id'
+    LIMIT 1) k ON true
 ORDER BY c.id
 """
 

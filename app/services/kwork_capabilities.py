@@ -49,13 +49,14 @@ _MOBILE_PUBLIC = _Way(Surface.MOBILE, "mobile_key")
 _WEB = _Way(Surface.WEB, "web_session")
 _WEB_PUBLIC = _Way(Surface.WEB, "")
 _DRAWN = _Way(Surface.BROWSER, "drawn_pages")
+_DRAWN_PUBLIC = _Way(Surface.BROWSER, "chromium")
 
 _MARKS_READ = (
     "Диалог открывается в браузере, и Kwork отмечает его прочитанным. Чтобы этого не было: KWORK_MOBILE_KEY."
 )
 
 _WAYS: Mapping[Capability, tuple[_Way, ...]] = {
-    Capability.PROJECTS: (_WEB_PUBLIC, _MOBILE),
+    Capability.PROJECTS: (_WEB_PUBLIC, _MOBILE, _DRAWN_PUBLIC),
     Capability.ORDERS: (_MOBILE, _WEB),
     Capability.ORDER_DETAILS: (_MOBILE,),
     Capability.GIGS: (_WEB, _MOBILE),

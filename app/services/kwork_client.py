@@ -61,12 +61,14 @@ class KworkClient:
         browser: KworkBrowser,
         access: AccountAccess | None,
         reach: Reach,
+        pace: Pace,
         drift: list[DriftReport],
     ) -> None:
         self._web = web
         self._mobile = mobile
         self._browser = browser
         self._access = access
+        self._pace = pace
         self._drift = drift
         self.reach = reach
         self.expired: set[Surface] = set()
@@ -94,12 +96,13 @@ class KworkClient:
         return report(self.reach)
 
     async def projects(self, wanted: ProjectFilter | None = None, page: int = 1) -> Page[Project]:
-        """12 projects of the exchange, newest first."""
+        """12 projects of the exchange, newest first; of a page drawn in the browser when its state drifted."""
         return await self._read(
             Capability.PROJECTS,
             {
                 Surface.WEB: lambda: self._web.projects(wanted, page),
                 Surface.MOBILE: lambda: self._mobile.projects(wanted, page),
+                Surface.BROWSER: lambda: self._draw_exchange(wanted or ProjectFilter(), page),
             },
         )
 
@@ -197,9 +200,7 @@ class KworkClient:
         except LayoutChanged as error:
             if len(ways) == 1:
                 raise
-            drift = DriftReport(f"{capability.value} ({ways[0].value})", (error.path,), ())
-            self._drift.append(drift)
-            log_drift(drift)
+            self._note(DriftReport(f"{capability.value} ({ways[0].value})", (error.path,), ()))
             return await self._on(ways[1], readers)
 
     async def _on(self, surface: Surface, readers: Readers[T]) -> T:
@@ -213,9 +214,21 @@ class KworkClient:
         user_id, username = await self._web.own_identity()
         return OwnProfile(user_id, username or (self._access.login if self._access else ""))
 
+    async def _draw_exchange(self, wanted: ProjectFilter, page: int) -> Page[Project]:
+        await self._pace()
+        read = await self._browser.read_exchange(self._access.web if self._access else None, wanted, page)
+        if read.drift or read.unreadable:
+            self._note(DriftReport("projects", read.drift, read.unreadable))
+        return read.value
+
+    def _note(self, found: DriftReport) -> None:
+        self._drift.append(found)
+        log_drift(found)
+
     async def _draw_dialog(self, username: str) -> Page[Message]:
         if self._access is None or self._access.web is None:
             raise RuntimeError("chosen without a web session")
+        await self._pace()
         return await self._browser.read_dialog(self._access.web, username)
 
 
@@ -251,7 +264,13 @@ class KworkClients:
         reach = self.reach(web_session=access.web is not None, mobile_session=access.mobile is not None)
         async with self.web(access.web, pace, drift) as web, self.mobile(access.mobile, pace) as mobile:
             yield KworkClient(
-                web=web, mobile=mobile, browser=self._browser, access=access, reach=reach, drift=drift
+                web=web,
+                mobile=mobile,
+                browser=self._browser,
+                access=access,
+                reach=reach,
+                pace=pace,
+                drift=drift,
             )
 
     @asynccontextmanager
@@ -262,7 +281,13 @@ class KworkClients:
         async with self.web(None, pace, drift) as web, self.mobile(None, pace) as mobile:
             reach = self.reach(web_session=False, mobile_session=False)
             yield KworkClient(
-                web=web, mobile=mobile, browser=self._browser, access=None, reach=reach, drift=drift
+                web=web,
+                mobile=mobile,
+                browser=self._browser,
+                access=None,
+                reach=reach,
+                pace=pace,
+                drift=drift,
             )
 
     @asynccontextmanager

@@ -1,7 +1,8 @@
 """Carries the outbox to the CRM: claim, act, settle. Nothing is sent twice because an answer was unclear.
 
 One worker per connection (a lease with an epoch). A delivery is marked and committed before its first byte
-leaves; a create whose outcome is unclear is looked up by its key until it is found or surely absent.
+leaves; a create whose outcome is unclear is looked up by its key until it is found or surely absent. Two batches
+are open at a time: while one is claimed or settled, the other keeps the CRM's slots busy.
 """
 
 from __future__ import annotations
@@ -10,15 +11,16 @@ import asyncio
 import random
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 import structlog
 
-from app.core.database import Database
+from app.core.database import Database, TenantConnection
 from app.core.database_errors import DATABASE_DOWN
 from app.core.patience import when_database_is_back
 from app.domain.crm import CrmConnector, Entity, LookupUnsupported, Saved
@@ -43,7 +45,9 @@ T = TypeVar("T")
 LEASE_SECONDS = 30.0
 STOP_SECONDS = 1.0
 """How long work that is cancelled because the process ends may take to leave its place tidy."""
-_BATCH = 100
+_BATCH = 50
+_OPEN_BATCHES = 2
+"""Claimed but not yet settled, so at most a hundred deliveries: more would only wait, and be looked up after a crash."""
 _LONGEST_WAIT = 300.0
 _REFUSED_WAIT = 300.0
 _CONTACT_WAIT = 0.2
@@ -165,21 +169,76 @@ class _Drain:
         self._stop_before: float | None = None
         """Monotonic moment before which the CRM asked not to be called."""
         self._slots = asyncio.Semaphore(owner._concurrency)
+        self._claiming = asyncio.Lock()
+        self._open_contacts = 0
+        self._contacts_settled = asyncio.Event()
+        self._contacts_settled.set()
+        self._holds_until = 0.0
+        """Monotonic moment at which the lease runs out unless it is kept again."""
 
     async def run(self) -> None:
         """Contacts before leads, so that a lead can name its contact; until nothing is due."""
         beat = asyncio.create_task(self._heartbeat())
         try:
             for _ in range(_SHORT_WAITS):
-                busy = True
-                while busy and not self._must_stop():
-                    busy = await self._batch(Entity.CONTACT) or await self._batch(Entity.LEAD)
+                await self._send_what_is_due()
                 wait = await self._seconds_until_due()
                 if self._must_stop() or wait is None or wait > _SHORT_WAIT:
                     return
                 await asyncio.sleep(wait)
         finally:
             beat.cancel()
+
+    async def _send_what_is_due(self) -> None:
+        """When one batch fails (the lease is lost, the database away), nothing more of the other leaves either."""
+        await _all_or_none(self._carry_batches() for _ in range(_OPEN_BATCHES))
+
+    async def _carry_batches(self) -> None:
+        while claimed := await self._claim():
+            try:
+                settled = await _all_or_none(self._settle_one(item) for item in claimed)
+                # What the CRM said is worth waiting for: forgotten, it would have to be looked up there again.
+                await when_database_is_back(partial(self._save_settled, settled), seconds=LEASE_SECONDS)
+            finally:
+                self._closed(claimed)
+
+    async def _claim(self) -> list[Claimed]:
+        """The next batch; none when nothing is due. Leads only when no contact is on its way any more."""
+        async with self._claiming:
+            while not self._must_stop():
+                may_be_leads = self._contacts_settled.is_set()
+                async with self._held() as scope:
+                    claimed = await self._claim_of(scope, Entity.CONTACT)
+                    if not claimed and may_be_leads:
+                        claimed = await self._claim_of(scope, Entity.LEAD)
+                if claimed or may_be_leads:
+                    self._opened(claimed)
+                    return claimed
+                await self._contacts_settled.wait()
+        return []
+
+    async def _claim_of(self, scope: TenantConnection, entity: Entity) -> list[Claimed]:
+        return await Deliveries(scope).claim(self._connection.id, self._lease.epoch, entity, _BATCH)
+
+    def _opened(self, claimed: list[Claimed]) -> None:
+        if claimed and claimed[0].entity is Entity.CONTACT:
+            self._open_contacts += 1
+            self._contacts_settled.clear()
+
+    def _closed(self, claimed: list[Claimed]) -> None:
+        if claimed[0].entity is Entity.CONTACT:
+            self._open_contacts -= 1
+            if not self._open_contacts:
+                self._contacts_settled.set()
+
+    @asynccontextmanager
+    async def _held(self) -> AsyncIterator[TenantConnection]:
+        """A transaction that holds the lease; raises ``LeaseLost`` when it went to somebody else."""
+        started = time.monotonic()
+        async with self._database.tenant(self._tenant_id) as scope:
+            await Leases(scope).keep(self._lease, LEASE_SECONDS)
+            yield scope
+        self._holds_until = max(self._holds_until, started + LEASE_SECONDS)
 
     async def _seconds_until_due(self) -> float | None:
         async with self._database.tenant(self._tenant_id) as scope:
@@ -192,27 +251,17 @@ class _Drain:
         while True:
             await asyncio.sleep(LEASE_SECONDS / 3)
             with suppress(LeaseLost, *DATABASE_DOWN):
-                async with self._database.tenant(self._tenant_id) as scope:
-                    await Leases(scope).keep(self._lease, LEASE_SECONDS)
-
-    async def _batch(self, entity: Entity) -> bool:
-        async with self._database.tenant(self._tenant_id) as scope:
-            await Leases(scope).keep(self._lease, LEASE_SECONDS)
-            claimed = await Deliveries(scope).claim(self._connection.id, self._lease.epoch, entity, _BATCH)
-        if not claimed:
-            return False
-        settled = await asyncio.gather(*(self._settle_one(item) for item in claimed))
-        # What the CRM said is worth waiting for: forgotten, it would have to be looked up there again.
-        await when_database_is_back(lambda: self._save_settled(settled), seconds=LEASE_SECONDS)
-        return True
+                async with self._held():
+                    pass
 
     async def _save_settled(self, settled: Sequence[Settled]) -> None:
-        async with self._database.tenant(self._tenant_id) as scope:
-            await Leases(scope).keep(self._lease, LEASE_SECONDS)
+        async with self._held() as scope:
             await Deliveries(scope).settle(self._connection.id, self._lease.epoch, settled)
 
     async def _settle_one(self, item: Claimed) -> Settled:
         async with self._slots:
+            if time.monotonic() >= self._holds_until:
+                raise LeaseLost(self._lease.subject)
             if self._must_stop():
                 return Settled(item.id, _waiting(item), delay=self._pause(), sent=False)
             try:
@@ -335,6 +384,17 @@ def _waiting(item: Claimed) -> str:
 
 def _backoff(attempts: int) -> float:
     return min(_LONGEST_WAIT, 0.5 * 2.0 ** min(attempts, 12)) * random.uniform(0.7, 1.3)  # noqa: S311
+
+
+async def _all_or_none(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """All results; when one raises, the others are over before it goes on."""
+    tasks = [asyncio.create_task(call) for call in calls]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 async def _quietly(call: Awaitable[T]) -> T | None:

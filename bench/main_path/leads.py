@@ -1,4 +1,13 @@
-"""1,000 orders to 1,000 leads, beside a bare httpx2 loop that posts the same bodies and does nothing else."""
+"""1,000 orders to 1,000 leads, beside a bare httpx2 loop that posts the same bodies and does nothing else.
+
+- Ours: from the outbox's rows being written (``enqueue``, committed) until nothing waits any more: claiming, calling,
+  settling and linking, each committed in PostgreSQL; a contact for each lead goes first. 2,000 calls a round.
+- The yardstick: a plain ``httpx2.AsyncClient`` with the same number of posts at a time and the same 2,000 bodies, made
+  before the clock starts. Nothing is stored, nothing is read out of the answers but whether they are errors.
+
+Rounds of both in turns, with keys that are new to the demo CRM; our tables keep what the rounds before left in them.
+The better round of each counts.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +28,11 @@ from bench.main_path.bed import TENANT, Bed
 
 ORDERS = 1000
 BUYERS = 1000
-ROUNDS = 2
+ROUNDS = 3
 
 
 async def measure(bed: Bed) -> list[Goal]:
-    """One goal: at least half the bare rate. The better of two rounds each, taken in turns."""
+    """One goal: at least half the bare rate."""
     bare, ours = [], []
     for round_ in range(ROUNDS):
         bare.append(await _bare(bed, f"bare-{round_}", (round_ + 1) * 10_000))

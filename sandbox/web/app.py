@@ -11,7 +11,19 @@ from sandbox.door import Door
 from sandbox.faults import Faults
 from sandbox.journal import Journal
 from sandbox.settings import Settings
-from sandbox.web import exchange, gig_form, gigs, inbox, light, offer_form, offers, orders, people, signin
+from sandbox.web import (
+    assets,
+    exchange,
+    gig_form,
+    gigs,
+    inbox,
+    light,
+    offer_form,
+    offers,
+    orders,
+    people,
+    signin,
+)
 from sandbox.web.visit import Handler, Site, account_name, endpoint, html
 from sandbox.world import World
 
@@ -68,6 +80,7 @@ ROUTES: tuple[tuple[str, str, Handler, str], ...] = (
     ("GET", "/files/uploaded/{a}/{b}/{hash}/{name}", light.download, PUBLIC),
     ("GET", "/favicon.ico", light.favicon, PUBLIC),
     ("GET", "/not_access.php", light.not_access, PUBLIC),
+    ("GET", "/assets/{name}", assets.asset, PUBLIC),
 )
 
 

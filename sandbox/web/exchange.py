@@ -1,34 +1,20 @@
 """The exchange: list, project pages, search suggestions, rubricator (FACTS A4, A10)."""
 
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
 from starlette.responses import Response
 
+from sandbox.web.exchange_list import SIGNED_OUT, list_parts
 from sandbox.web.layout import message_page, render, roubles, text_html
 from sandbox.web.php import php_json, php_object
 from sandbox.web.state import WANT_STATUSES, categories_tree, pad
 from sandbox.web.visit import Visit, answer, html, redirect
 from sandbox.web.wants import card, need_portfolio_row, want_row
 from sandbox.world import queries
-from sandbox.world.clock import MINUTE, moscow_words
+from sandbox.world.clock import moscow_words
 from sandbox.world.model import Project
-from sandbox.world.queries import Page, ProjectFilter
-
-PER_PAGE = 12
-CACHE_LIMIT = 400
-EMPTY = b"[]"
-# Thirty days of the exchange as captured on 2026-05-20 [CAP].
-EXCHANGE_STATS = {"projects": 10164, "orders": 4654, "value": 99205500, "period": 30}
-
-
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """What of a list page does not depend on the session."""
-
-    state: dict[str, bytes]
-    cards: bytes
+from sandbox.world.queries import ProjectFilter
 
 
 async def projects(visit: Visit) -> Response:
@@ -78,133 +64,24 @@ def _number(value: str | None, default: int | None = None) -> int | None:
 
 
 def _list_page(visit: Visit, wanted: ProjectFilter, number: int, title: str) -> Response:
-    parts = _cached(visit, wanted, number)
-    state = pad({**parts.state, **_own_state(visit)}, signed_in=visit.account is not None)
-    body = b'<div class="project-list js-project-list wants-content">' + parts.cards + b"</div>"
-    return html(render(visit, f"{title} — Kwork", body, state=php_object(state)))
-
-
-def _cached(visit: Visit, wanted: ProjectFilter, number: int) -> _Parts:
-    if drift := visit.faults.drift():
-        return _parts(visit, wanted, number, drift)
-    site, world = visit.site, visit.world
-    mark = (id(world), world.revision, int(world.clock.now() / MINUTE))
-    if site.cache.get("mark") != mark or len(site.cache) > CACHE_LIMIT:
-        site.cache.clear()
-        site.cache["mark"] = mark
-    viewer = visit.account.user_id if visit.account and visit.account.viewed_projects else None
-    key = (visit.incoming.path, wanted, number, viewer)
-    if key not in site.cache:
-        site.cache[key] = _parts(visit, wanted, number, None)
-    return site.cache[key]
-
-
-def _parts(visit: Visit, wanted: ProjectFilter, number: int, drift: Any) -> _Parts:
-    world, found = visit.world, queries.listed_projects(visit.world, wanted)
-    page = queries.page_of(found, number, PER_PAGE)
-    if drift:
-        meant = queries.page_of(found, max(drift.page(number, page.last), 0), PER_PAGE)
-        page = Page(meant.items if meant.number else (), number, page.last, page.total, PER_PAGE)
-    viewed = visit.account.viewed_projects if visit.account else set()
-    now = world.clock.now()
-    rows = [
-        want_row(world, p, visit.site.settings.told_web_url, now if p.id in viewed else None)
-        for p in page.items
-    ]
-    cards = "".join(card(row) for row in rows)
-    data = _state(visit, wanted, page, rows)
-    if drift:
-        data, cards = drift.shape(data), drift.markup(cards)
-        return _Parts({name: php_json(value) for name, value in data.items()}, cards.encode())
-    return _Parts(_encode(data, rows), cards.encode())
-
-
-def _encode(data: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, bytes]:
-    """The rows stand in the state four times: encode them once."""
-    encoded = b"[" + b",".join(php_json(row) for row in rows) + b"]"
-    marker, slot = "\x01rows\x01", b'"\\u0001rows\\u0001"'
-    paging = {**data["pagination"], "data": marker}
-    light = {
-        **data,
-        "wants": marker,
-        "pagination": paging,
-        "wantsListData": {**data["wantsListData"], "wants": marker, "pagination": paging},
-    }
-    return {name: php_json(value).replace(slot, encoded) for name, value in light.items()}
-
-
-def _state(
-    visit: Visit, wanted: ProjectFilter, page: Page[Project], rows: list[dict[str, Any]]
-) -> dict[str, Any]:
-    world = visit.world
-    paging = _pagination(visit, page, rows)
-    prices, offers = queries.bucket_counts(queries.listed_projects(world, wanted))
-    counts = {f"prices_filter_id_{n}": str(count) for n, count in enumerate(prices)}
-    counts |= {f"kworks_filter_id_{n}": str(count) for n, count in enumerate(offers)}
-    return {
-        "wants": rows,
-        "pagination": paging,
-        "wantsListData": {
-            "wants": rows,
-            "pagination": paging,
-            "counts": counts,
-            "filter": _filter_row(wanted),
-            "filters": {"prices": list(range(5)), "kworks": list(range(5))},
-            "attributesCount": {},
-            "favouriteCategories": [],
-            "isFavouriteFilter": False,
-        },
-        "counts": counts,
-        "categories": categories_tree(world.categories),
-        "exchangeStats": EXCHANGE_STATS,
-        "wantModelStatuses": WANT_STATUSES,
-        "userNeedPortfolioList": {str(p.id): need_portfolio_row(world, p) for p in page.items} or [],
-        "totalWantsCount": str(page.total),
-    }
-
-
-def _filter_row(wanted: ProjectFilter) -> dict[str, Any]:
-    return {
-        "category": sorted(wanted.categories) if wanted.categories else "all",
-        "keyword": wanted.keyword,
-        "price_from": wanted.price_from,
-        "price_to": wanted.price_to,
-        "hiring_from": wanted.hiring_from,
-        "prices_filters": sorted(wanted.price_buckets),
-        "kworks_filters": sorted(wanted.offer_buckets),
-    }
-
-
-def _pagination(visit: Visit, page: Page[Project], rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Laravel's [CAP]."""
-    base = visit.site.settings.told_web_url + visit.incoming.path
-    others = [(k, v) for k, v in parse_qsl(visit.incoming.raw_query) if k != "page"]
-
-    def url(number: int) -> str | None:
-        return f"{base}?{urlencode([*others, ('page', number)])}" if 1 <= number <= page.last else None
-
-    first = (page.number - 1) * page.size + 1
-    return {
-        "current_page": page.number,
-        "data": rows,
-        "first_page_url": url(1),
-        "from": first if rows else None,
-        "last_page": page.last,
-        "last_page_url": url(page.last),
-        "next_page_url": url(page.number + 1),
-        "path": base,
-        "per_page": page.size,
-        "prev_page_url": url(page.number - 1),
-        "to": first + len(rows) - 1 if rows else None,
-        "total": page.total,
-    }
+    """The cards are not in the HTML: the page's script draws them from the state."""
+    parts = list_parts(visit, wanted, number)
+    if visit.account is None:
+        state = parts.signed_out
+    else:
+        state = php_object(pad({**parts.state, **_own_state(visit)}, signed_in=True))
+    later, script = "", ""
+    if parts.cards is not None:
+        later, script = ' data-later="1"', f"drawWants({php_json(parts.cards).decode()});"
+    body = f'<div class="project-list js-project-list wants-content"{later}></div>'
+    return html(render(visit, f"{title} — Kwork", body, state=state, linked="exchange.js", script=script))
 
 
 def _own_state(visit: Visit) -> dict[str, bytes]:
     """What depends on who looks; empty when signed out."""
     account = visit.account
     if account is None:
-        return {"connect": EMPTY, "connectsPoints": EMPTY, "getRefillDateFormat": b'""'}
+        return SIGNED_OUT
     connect = {
         "connect_points": account.connects_active,
         "accrued_connect_points": account.connects_all,

@@ -3,6 +3,7 @@
 import html as escaping
 from typing import Any
 
+from sandbox.web.assets import address
 from sandbox.web.php import php_json
 from sandbox.web.visit import Visit
 from sandbox.world import queries
@@ -21,11 +22,6 @@ TECHNICAL_WORKS = (
     "Внимание! Каждый день с 7:00 до 8:00 по московскому времени возможны плановые технические работы."
 )
 
-_STYLE = (
-    "<style>.want-card__mark-viewed{display:none}.visually-hidden{display:none}"
-    + "".join(f".m-{n}-{k}{{margin:{n}px;padding:{k}px}}" for n in range(40) for k in (0, 4, 8, 12))
-    + "</style>"
-)
 _MENU = "".join(
     f'<li class="header-menu__item"><a href="{address}">{title}</a></li>'
     for address, title in (
@@ -50,13 +46,16 @@ def render(
     state: bytes | None = None,
     window: dict[str, Any] | None = None,
     script: str = "",
+    linked: str = "",
 ) -> bytes:
-    """A page. `state` is the encoded `window.stateData`, `window` further assignments."""
+    """A page. `state`: the encoded `window.stateData`; `window`: further assignments; `linked`: an asset's name,
+    a script that runs before `script`.
+    """
     content = body if isinstance(body, bytes) else body.encode()
     head = (
         f'<!DOCTYPE html>\n<html lang="ru"><head><meta charset="UTF-8"><title>{escaping.escape(title)}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
-        f"{_STYLE}</head>\n"
+        f'<link rel="stylesheet" href="{address("app.css")}"></head>\n'
         f'<body class="{"is_not_auth" if visit.account is None else "is_auth is_worker"}">\n<script>'
     ).encode()
     variables = b"".join(
@@ -67,6 +66,8 @@ def render(
     if state is not None:
         chunks += [b"<script>window.stateData=", state, b";</script>\n"]
     chunks += [b'<div id="app" class="page-wrapper">', content, b"</div>\n"]
+    if linked:
+        chunks.append(f'<script src="{address(linked)}"></script>\n'.encode())
     if script:
         chunks.append(f"<script>{script}</script>\n".encode())
     return b"".join([*chunks, _FOOTER])

@@ -16,4 +16,8 @@ def php_json(value: Any, *, escaped: bool = False) -> bytes:
 
 def php_object(parts: dict[str, bytes]) -> bytes:
     """An object out of values that are encoded already."""
-    return b"{" + b",".join(b'"%s":%s' % (name.encode(), value) for name, value in parts.items()) + b"}"
+    pieces = [b"{"]
+    for name, value in parts.items():
+        pieces += (b'"', name.encode(), b'":', value, b",")
+    pieces[-1 if parts else len(pieces) :] = [b"}"]
+    return b"".join(pieces)

@@ -193,6 +193,49 @@ async def test_signed_out_the_exchange_can_be_read_at_a_pace_of_its_own(desk: De
     assert page.items[0].viewed is None
 
 
+@pytest.fixture
+async def poller(desk: Desk) -> AsyncIterator[KworkClient]:
+    """Nobody's client, with a real Chromium at hand."""
+    clients, browser = desk.clients(key=False, chromium=None)
+    if not browser.can_start:
+        pytest.skip("no Chromium on this machine")
+    async with clients.signed_out() as client:
+        yield client
+    await browser.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [
+        ("field_renamed", "priceLimit"),
+        ("field_dropped", "date_active"),
+        ("type_changed", "description"),
+        ("class_renamed", "pagination"),
+        ("field_renamed", "id"),
+    ],
+)
+async def test_a_drifted_exchange_is_read_off_the_drawn_page_and_no_project_is_lost(
+    desk: Desk, poller: KworkClient, kind: str, field: str
+) -> None:
+    expected = (await poller.projects(page=2)).items
+    desk.stand.fault(kind, surface="web", path="/projects", field=field)
+    page = await poller.projects(page=2)
+    assert page.surface is Surface.BROWSER
+    assert [(p.id, p.title, p.description) for p in page.items] == [
+        (p.id, p.title, p.description) for p in expected
+    ]
+    assert [report.reading for report in poller.drift] == ["projects (web)", "projects"]
+    assert all(any(field in path for path in report.drift) for report in poller.drift)
+
+
+async def test_drift_of_state_and_cards_at_once_stops_the_reading(desk: Desk, poller: KworkClient) -> None:
+    desk.stand.fault("field_renamed", surface="web", path="/projects", field="priceLimit")
+    desk.stand.fault("class_renamed", surface="web", path="/projects", field="want-card--list")
+    with pytest.raises(LayoutChanged) as caught:
+        await poller.projects()
+    assert caught.value.path == "wants[0].priceLimit"
+
+
 async def test_two_clients_share_no_cookie(desk: Desk) -> None:
     clients, _ = desk.clients(key=False)
     async with desk.client(web=True) as mine, clients.signed_out() as nobodys:

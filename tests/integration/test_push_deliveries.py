@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
@@ -16,12 +17,14 @@ from app.core.database import Database
 from app.crm.registry import build_connector
 from app.domain.crm import CrmConnector
 from app.repositories.connections import Connections, CrmConnection
-from app.repositories.deliveries import Deliveries, Outgoing
+from app.repositories.deliveries import _CLAIM, Deliveries, Outgoing
+from app.services import push_deliveries
 from app.services.lead_payloads import buyer_contact, order_lead
 from app.services.push_deliveries import PushDeliveries
 from tests.stand import Stand
 
 TENANT = "studio"
+BATCH = push_deliveries._BATCH
 
 
 class Outbox:
@@ -50,6 +53,31 @@ class Outbox:
         async with self.database.tenant(TENANT) as scope:
             connection = await Connections(scope).default("native")
             await Deliveries(scope).enqueue(connection.id, None, items)
+
+    async def queue_leads(self, count: int, *, with_contacts: bool = False) -> None:
+        """More than fits into one batch; each lead names a contact of its own, or none."""
+        items: list[Outgoing] = [
+            order_lead(_order(n, "Сайт", n if with_contacts else None)) for n in range(1, count + 1)
+        ]
+        if with_contacts:
+            items += [buyer_contact(n, f"buyer{n}", None) for n in range(1, count + 1)]
+        async with self.database.tenant(TENANT) as scope:
+            connection = await Connections(scope).default("native")
+            await Deliveries(scope).enqueue(connection.id, None, items)
+
+    async def count(self, state: str) -> int:
+        return list((await self.states()).values()).count(state)
+
+    @contextlib.asynccontextmanager
+    async def two_batches_open(self) -> AsyncIterator[asyncio.Task[None]]:
+        """A running push: two batches are claimed, and the CRM holds its answers until the block ends."""
+        held = self.stand.fault("slow", surface="crm", method="POST", seconds=1, when="after")
+        push = asyncio.create_task(self.push.drain(TENANT))
+        async with asyncio.timeout(20):
+            while await self.count("in_flight") < 2 * BATCH:  # noqa: ASYNC110 - the database is asked
+                await asyncio.sleep(0.01)
+        yield push
+        self.stand.call("DELETE", f"/faults/{held['id']}")
 
     async def drain(self) -> None:
         """Until nothing waits: time is moved instead of slept through."""
@@ -84,7 +112,7 @@ async def outbox(database: Database, kwork_stand: Stand) -> AsyncIterator[Outbox
     await made.push.stop()
 
 
-def _order(order_id: int, title: str, buyer: int) -> dict[str, Any]:
+def _order(order_id: int, title: str, buyer: int | None) -> dict[str, Any]:
     return {
         "id": order_id,
         "account_id": uuid.UUID(int=1),
@@ -257,3 +285,119 @@ async def test_what_is_queued_while_a_push_is_ending_goes_out_too(outbox: Outbox
             "SELECT external_id, state, reason_code FROM deliveries WHERE state <> 'done'"
         )
     assert [dict(row) for row in left] == []
+
+
+async def test_nothing_waits_any_more_once_all_is_sent(outbox: Outbox) -> None:
+    await outbox.queue(1)
+    async with outbox.database.tenant(TENANT) as scope:
+        connection = await Connections(scope).default("native")
+        assert await Deliveries(scope).seconds_until_due(connection.id) == 0
+    await outbox.drain()
+    async with outbox.database.tenant(TENANT) as scope:
+        assert await Deliveries(scope).seconds_until_due(connection.id) is None
+
+
+# --- two batches at a time ----------------------------------------------------------------------------------
+
+
+async def test_every_contact_is_there_before_the_lead_that_names_it_over_many_batches(outbox: Outbox) -> None:
+    await outbox.queue_leads(3 * BATCH, with_contacts=True)
+    await outbox.push.drain(TENANT)
+    posts = [row for row in outbox.stand.journal(surface="crm", method="POST") if row["answered"]]
+    made = {row["body"]["external_id"]: place for place, row in enumerate(posts)}
+    assert len(posts) == len(made) == 6 * BATCH
+    assert all(made[f"kwork:user:{n}"] < made[f"kwork:order:{n}"] for n in range(1, 3 * BATCH + 1))
+    ids = {record["id"] for record in outbox.records()["contacts"]}
+    assert {record["contact_id"] for record in outbox.records()["leads"]} == ids
+
+
+async def test_not_more_is_claimed_than_two_batches(outbox: Outbox) -> None:
+    await outbox.queue_leads(4 * BATCH)
+    async with outbox.two_batches_open() as push:
+        assert (await outbox.count("in_flight"), await outbox.count("pending")) == (2 * BATCH, 2 * BATCH)
+    await push
+    assert outbox.done("lead created") == 4 * BATCH
+
+
+async def test_a_lease_lost_while_two_batches_are_open_settles_nothing_and_doubles_nothing(
+    outbox: Outbox, owner: asyncpg.Connection
+) -> None:
+    await outbox.queue_leads(3 * BATCH)
+    async with outbox.two_batches_open() as push:
+        await owner.execute("UPDATE sync_leases SET epoch = epoch + 1")
+    await push
+    mark = outbox.stand.mark()
+    assert (await outbox.count("in_flight"), await outbox.count("pending")) == (2 * BATCH, BATCH)
+    assert await owner.fetchval("SELECT count(*) FROM crm_links") == 0
+    assert 0 < outbox.done("lead created") <= 2 * BATCH
+    assert outbox.stand.mark() == mark, "something left after the lease was lost"
+    await owner.execute("UPDATE sync_leases SET expires_at = now()")
+    await outbox.drain()
+    assert (outbox.done("lead created"), outbox.done("lead existing")) == (3 * BATCH, 0)
+    assert await outbox.count("done") == 3 * BATCH
+
+
+async def test_a_throttled_crm_gets_nothing_more_of_either_open_batch(outbox: Outbox) -> None:
+    await outbox.queue_leads(3 * BATCH)
+    async with outbox.two_batches_open() as push:
+        outbox.stand.fault(
+            "error", surface="crm", status=429, headers={"Retry-After": "60"}, body={}, count=1
+        )
+    await push
+    decided = [row["decided"] for row in outbox.stand.journal(surface="crm", method="POST")]
+    refused = next(place for place, what in enumerate(decided) if "fault: error" in what)
+    assert len(decided) - refused < BATCH / 2, "more than what was already on its way"
+    assert await outbox.count("in_flight") == 0
+    await outbox.drain()
+    assert (outbox.done("lead created"), outbox.done("lead existing")) == (3 * BATCH, 0)
+    assert await outbox.count("done") == 3 * BATCH
+
+
+async def test_a_worker_killed_with_two_batches_open_leaves_only_what_is_looked_up(
+    outbox: Outbox, owner: asyncpg.Connection
+) -> None:
+    await outbox.queue_leads(3 * BATCH)
+    async with outbox.two_batches_open() as push:
+        await outbox.push.stop()
+    with contextlib.suppress(asyncio.CancelledError):
+        await push
+    assert (await outbox.count("in_flight"), await outbox.count("pending")) == (2 * BATCH, BATCH)
+    await owner.execute("UPDATE sync_leases SET expires_at = now()")
+    mark = outbox.stand.mark()
+    await outbox.drain()
+    looked_up = {
+        row["query"]["external_id"] for row in outbox.stand.journal(surface="crm", method="GET", since=mark)
+    }
+    assert len(looked_up) == 2 * BATCH
+    assert (outbox.done("lead created"), outbox.done("lead existing")) == (3 * BATCH, 0)
+
+
+async def test_nothing_leaves_once_the_lease_ran_out_unnoticed(
+    outbox: Outbox, owner: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await outbox.queue(1, 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(push_deliveries, "LEASE_SECONDS", 0.0)
+        await outbox.push.drain(TENANT)
+    assert outbox.stand.journal(surface="crm") == []
+    await outbox.drain()
+    assert (outbox.done("lead created"), outbox.done("lead existing")) == (2, 0)
+
+
+async def test_a_claim_looks_at_no_more_links_than_it_needs(outbox: Outbox) -> None:
+    """As on the first day: many links, and a planner that was never told."""
+    await outbox.queue_leads(4 * BATCH, with_contacts=True)
+    await outbox.drain()
+    await outbox.queue_leads(BATCH, with_contacts=True)
+    async with outbox.database.tenant(TENANT) as scope:
+        connection = await Connections(scope).default("native")
+        await scope.connection.execute(
+            "UPDATE deliveries SET state = 'pending' WHERE id IN (SELECT id FROM deliveries LIMIT $1)", BATCH
+        )
+        for entity in ("contact", "lead"):
+            rows = await scope.connection.fetch(
+                f"EXPLAIN (ANALYZE) {_CLAIM}", TENANT, connection.id, 1, entity, BATCH
+            )
+            plan = "\n".join(row[0] for row in rows)
+            removed = [int(n) for n in re.findall(r"Rows Removed by Join Filter: (\d+)", plan)]
+            assert sum(removed) == 0, plan

@@ -7,6 +7,8 @@ import quopri
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.marketplaces.kwork.web.document import Document
 from app.marketplaces.kwork.web.state import page_source, variables
@@ -39,17 +41,50 @@ def test_a_visitors_text_in_the_markup_is_never_a_variable() -> None:
         ('window.a={"cut": [1, 2', {}),
         ("window.a=" + "[" * 100_000, {}),
         ("window.a=" + "9" * 10_000 + ";window.b=1", {"b": 1}),
+        ('window.a={"b":1} ;\n window.c=2', {"a": {"b": 1}, "c": 2}),
+        ('window.a={"b":"};window.c=3;"};window.c=2', {"a": {"b": "};window.c=3;"}, "c": 2}),
+        ('window.a={"b":"я};"};document.title="x";var c=[2]', {"a": {"b": "я};"}, "c": [2]}),
+        ('window.a={"b":1}||{};window.c=2', {"a": {"b": 1}, "c": 2}),
+        ('window.a={"b":"\\ud800я"};window.c=2', {"a": {"b": "\ud800я"}, "c": 2}),
+        ('window.a={"b":NaN2};window.c=2', {"c": 2}),
     ],
 )
 def test_assignments_are_read_as_far_as_they_are_values(script: str, expected: object) -> None:
-    assert variables(f"<script>{script}</script>") == expected
+    assert variables(f"<script>{script}</script>".encode()) == expected
+
+
+_TEXTS = st.text() | st.sampled_from(["};window.b=2;", "window.a={", "</p>", "\\", '"', "';", "];var a=[1"])
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | _TEXTS,
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(_TEXTS, inner, max_size=5),
+    max_leaves=20,
+)
+
+
+@given(_JSON, _JSON, st.booleans(), st.sampled_from([";", ";\n", " ;document.title=1;", "||0;"]))
+def test_every_value_is_read_whole_whatever_its_texts_look_like(
+    first: object, second: object, escaped: bool, between: str
+) -> None:
+    spelled = [json.dumps(v, ensure_ascii=escaped).replace("/", "\\/") for v in (first, second)]
+    script = f"window.a={spelled[0]}{between}window.c={spelled[1]};"
+    assert variables(f"<script>{script}</script>".encode("utf-8", "surrogatepass")) == {
+        "a": first,
+        "c": second,
+    }
+
+
+def test_a_page_that_is_not_quite_the_utf_8_it_claims_to_be_still_reads() -> None:
+    raw = pages.projects_page().replace("Биржа", "Биржа?").encode().replace(b"?", b"\xff")
+    document = Document(raw)
+    assert len(document.state["wants"]) == 2
+    assert document.title == "Биржа\ufffd — Kwork"
 
 
 @pytest.mark.parametrize(
     "source", ["", "<script", "<script>", "<script>window.a=1", "<script>window.a=</script>1"]
 )
 def test_a_cut_page_is_read_as_far_as_it_goes(source: str) -> None:
-    assert variables(source) in ({}, {"a": 1})
+    assert variables(source.encode()) in ({}, {"a": 1})
 
 
 @pytest.mark.parametrize("encode", [

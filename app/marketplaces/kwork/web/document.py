@@ -20,11 +20,16 @@ class Document:
     """``raw`` is what came over the wire or out of a file."""
 
     def __init__(self, raw: bytes) -> None:
-        self.source = page_source(raw)
+        self._raw = raw
+
+    @cached_property
+    def source(self) -> str:
+        """The whole page as text: only for what the variables do not hold."""
+        return page_source(self._raw)
 
     @cached_property
     def window(self) -> dict[str, Any]:
-        return variables(self.source)
+        return variables(self._raw)
 
     @cached_property
     def tree(self) -> LexborHTMLParser:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.domain.errors import Invalid
-from app.domain.kwork import Project, ProjectFilter
+from app.domain.kwork import Page, Project, ProjectFilter
 from app.marketplaces.kwork.web.paths import ProjectQuery
 
 KOPECKS = 100
@@ -43,6 +43,12 @@ def _bucket(wanted: ProjectFilter) -> int | None:
         if low >= start and (end is None or (wanted.offers_to is not None and wanted.offers_to <= end)):
             return number
     return None
+
+
+def sifted(wanted: ProjectFilter, page: Page[Project]) -> Page[Project]:
+    """The page without what was not asked for; how many there are in all is unknown then."""
+    sieve = Sieve.of(wanted)
+    return replace(page, items=tuple(filter(sieve, page.items)), total=None) if sieve else page
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import logging
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -35,7 +35,7 @@ from app.marketplaces.kwork.values import drifted
 from app.marketplaces.kwork.web import paths
 from app.marketplaces.kwork.web.document import Document
 from app.marketplaces.kwork.web.fields import State, Window
-from app.marketplaces.kwork.web.filters import Sieve, query_of
+from app.marketplaces.kwork.web.filters import query_of, sifted
 from app.marketplaces.kwork.web.guards import PageKind, expect, kind_of, refuse_walls
 from app.marketplaces.kwork.web.order_of_pages import OrderOfPages
 from app.marketplaces.kwork.web.pages.categories import read_categories, unwrap_categories
@@ -106,8 +106,7 @@ class WebSurface:
         document = await self._document(paths.PROJECTS, PageKind.PROJECTS, query_of(wanted, page))
         found = self._told("projects", read_projects(document, site=self._site, asked=page))
         self._order_of_pages.check(wanted, found)
-        sieve = Sieve.of(wanted)
-        return replace(found, items=tuple(filter(sieve, found.items)), total=None) if sieve else found
+        return sifted(wanted, found)
 
     async def project(self, project_id: int) -> Project:
         """One project with its full text. Raises ``NotFound`` for one that is gone."""
