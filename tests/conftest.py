@@ -11,4 +11,5 @@ pytest_plugins = [
     "tests.api",
     "tests.accounts",
     "tests.service",
+    "tests.kwork_writing",
 ]

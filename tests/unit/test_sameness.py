@@ -14,7 +14,7 @@ from sandbox.world.texts import as_stored
 
 TEXTS = st.text(
     alphabet=st.one_of(
-        st.sampled_from('ёЁеабв ampltgbr9 \n\t"«»“”\'’&<>;/#\u00a0\u200b-—.,'), st.characters(codec="utf-8")
+        st.sampled_from("ёЁеабв ampltgbr9 \n\t\"«»“”'’&<>;/#\u00a0\u200b-—.,"), st.characters(codec="utf-8")
     ),
     max_size=80,
 )
