@@ -14,7 +14,7 @@ _BREAKING = re.compile(r"</?(?:br|p|div|li|ul|ol|h[1-6]|tr|table|blockquote)\b[^
 _TAG = re.compile(r"<[^<>]*>")
 _UNSEEN = re.compile("[\u00ad\u200b\u200c\u200d\u2060\ufeff]")
 _DOUBLE = "«»„“”‟″\u2033"
-_SINGLE = "‘’‚‛′`"  # noqa: RUF001 - the very signs
+_SINGLE = "‘’‚‛′`"
 _LEVEL = str.maketrans(dict.fromkeys(_DOUBLE, '"') | dict.fromkeys(_SINGLE, "'"))
 _MOST_ROUNDS = 8
 """Of unescaping: a text escaped more often is nobody's."""

@@ -120,6 +120,8 @@ class GigFields:
     TITLE: Final = "title"
     DESCRIPTION: Final = "description"
     DAYS: Final = "work_time"
+    ESSENTIAL: Final = ("title", "category_id", "description", "work_time")
+    """No gig is without them: a form that lacks one was not read whole and must not be submitted."""
     PRICES: Final = ("price", "min_volume_price")
     """A gig sold whole has the first [CODE], one sold by volume the second [LIVE]."""
     KNOWN: Final = (

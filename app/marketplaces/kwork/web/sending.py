@@ -57,7 +57,7 @@ async def carry_out(fetch: Fetch, call: PlannedCall, marker: Marker | None) -> A
             **_content(call, key, opened),
         )
     try:
-        return _settled(answer) if marked else _repeatable(fetch, answer)
+        return settled(answer) if marked else _repeatable(fetch, answer)
     except VendorError as error:
         error.detail = error.detail.replace(key, "***")
         error.args = (error.detail,)
@@ -113,7 +113,7 @@ def _repeatable(fetch: Fetch, answer: Answer) -> Answered:
     return answered(body)
 
 
-def _settled(answer: Answer) -> Answered:
+def settled(answer: Answer) -> Answered:
     """What the answer to a call that cannot be taken back means."""
     if leads_to_login(answer):
         raise SessionLostMidway

@@ -25,7 +25,10 @@ Pair = tuple[str, str]
 
 
 def read_gig_form(document: Document, gig_id: int) -> GigForm:
-    """Raises ``LayoutChanged`` when there is no form, or it is another gig's."""
+    """Raises ``LayoutChanged`` when there is no form, it is another gig's, or lacks what every gig has.
+
+    Attributes that the page would load by a call of its own and holds nowhere cannot be read here.
+    """
     node = document.tree.css_first(GigFormPage.FORM)
     state = Fields(document.state if document.has_state else {}, "").maybe_inner(GigFields.STATE)
     if node is None:
@@ -37,8 +40,9 @@ def read_gig_form(document: Document, gig_id: int) -> GigForm:
     fields += _only_in_state(state, {_base(name) for name, _ in fields})
     if GigFields.MARK[0] not in {name for name, _ in fields}:
         fields.append(GigFields.MARK)
-    if not any(name == GigFields.TITLE and value for name, value in fields):
-        raise drifted(f"form.{GigFields.TITLE}", "is missing or empty")
+    for name in GigFields.ESSENTIAL:
+        if not any(value for known, value in fields if known == name):
+            raise drifted(f"form.{name}", "is missing or empty")
     return GigForm(gig_id, tuple(fields), f"{paths.SAVE_GIG}?id={gig_id}")
 
 
