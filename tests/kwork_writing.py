@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -13,7 +14,7 @@ import pytest
 from app.core.settings import Settings
 from app.domain.accounts import AccountAccess
 from app.domain.kwork import Surface
-from app.domain.writing import PlannedCall, StageChange, StageDraft
+from app.domain.writing import OutgoingFile, PlannedCall, StageChange, StageDraft
 from app.marketplaces.kwork.browser import KworkBrowser
 from app.marketplaces.kwork.transport import unpaced
 from app.marketplaces.kwork.web import plans as web_plans
@@ -134,6 +135,12 @@ async def writer(_writer_of_the_module: Writer) -> Writer:
         writer.stand.sign_out()
         await writer.sign_in()
     return writer
+
+
+def outgoing(folder: Path, name: str, content: bytes, media_type: str = "text/plain") -> OutgoingFile:
+    path = folder / "stored-under-another-name"
+    path.write_bytes(content)
+    return OutgoingFile(path, name, len(content), media_type)
 
 
 Plan = Callable[[Writer, KworkWriting], Awaitable[PlannedCall]]
