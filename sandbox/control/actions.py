@@ -253,7 +253,9 @@ def suggest_stages(sandbox: "Sandbox", given: Given) -> Any:
     """The buyer suggests stages; the seller has to answer."""
     order = _order(sandbox, given)
     wanted = [StageChange("add", str(title), int(price)) for title, price in given.get("stages", ())]
-    suggestion = StageSuggestion(order.payer_id, int(given.get("days", 5)), str(given.get("message", "")), wanted)
+    suggestion = StageSuggestion(
+        order.payer_id, int(given.get("days", 5)), str(given.get("message", "")), wanted
+    )
     put_suggestion(sandbox.world, order, suggestion)
     return plain(order)
 

@@ -105,6 +105,8 @@ def _referer(fetch: Fetch, call: PlannedCall) -> str:
 
 
 def _repeatable(fetch: Fetch, answer: Answer) -> Answered:
+    if answer.status == 401:
+        raise AuthExpired("Kwork отвечает 401: нужно войти заново.")
     body = fetch.json(answer)
     if not isinstance(body, dict):
         raise drifted("answer", "is no object")
@@ -115,7 +117,7 @@ def _repeatable(fetch: Fetch, answer: Answer) -> Answered:
 
 def settled(answer: Answer) -> Answered:
     """What the answer to a call that cannot be taken back means."""
-    if leads_to_login(answer):
+    if leads_to_login(answer) or answer.status == 401:
         raise SessionLostMidway
     if answer.redirect is not None:
         raise unclear_answer()

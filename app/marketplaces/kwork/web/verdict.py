@@ -39,8 +39,7 @@ def verdict(body: Mapping[str, Any]) -> Answered:
 
 def refused(body: Mapping[str, Any]) -> VendorError:
     """The error an answer means that is a refusal."""
-    number = body.get("code")
-    row = FORM_CODES.get(number) if isinstance(number, int) else None
+    row = next((row for number, row in FORM_CODES.items() if body.get("code") in (number, str(number))), None)
     if row is not None:
         return row.error()
     said, fields = _said(body), field_errors(body)
