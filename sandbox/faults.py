@@ -96,7 +96,11 @@ class Faults:
         count: int | None = None,
         **params: Any,
     ) -> Fault:
-        """Switches a fault on. Raises UnknownFaultError. An `asked` fault is named by `params["name"]`."""
+        """Switches a fault on. Raises UnknownFaultError.
+
+        An `asked` fault is named by `params["name"]`: `csrf`, `expire_time`, `phone_check`, `receipts`, or a
+        sentence of `refusals.TEXTS`.
+        """
         if kind not in KINDS:
             raise UnknownFaultError(f"unknown fault {kind!r}, known: {', '.join(sorted(KINDS))}")
         fault = Fault(next(self._numbers), kind, surface, path, account, method, count, params)

@@ -26,12 +26,18 @@ class Entry:
     account: str | None = None
     decided: list[str] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
+    effects: list[str] = field(default_factory=list)  # what it changed for others, once each
     answered: dict[str, Any] | None = None
 
     def decide(self, what: str, **details: Any) -> None:
         """Notes what the stand-in did with the request, e.g. `offer created`, `fault: slow`."""
         self.decided.append(what)
         self.details.update(details)
+
+    def act(self, what: str, **details: Any) -> None:
+        """Notes an effect others see (an offer, a message, a status): what must never happen twice."""
+        self.effects.append(what)
+        self.decide(what, **details)
 
     def as_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__}

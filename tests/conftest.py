@@ -12,4 +12,5 @@ pytest_plugins = [
     "tests.accounts",
     "tests.service",
     "tests.external_postgres",
+    "tests.kwork_writing",
 ]

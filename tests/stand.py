@@ -196,6 +196,10 @@ class Stand:
         """`take, report, hand_in, rework, accept, cancel_by_buyer, arbitration, …`: `{track, order}`."""
         return self.call("POST", f"/orders/{order_id}/advance", event=event, **fields)
 
+    def suggest_stages(self, order_id: int, **fields: Any) -> Row:
+        """The buyer suggests stages: `days`, `message`, `stages` ([[title, price], …])."""
+        return self.call("POST", f"/orders/{order_id}/suggestion", **fields)
+
     def add_order_message(self, order_id: int, text: str, from_id: int | None = None) -> Row:
         return self.call("POST", f"/orders/{order_id}/messages", text=text, from_id=from_id)
 

@@ -37,6 +37,19 @@ class Capability(StrEnum):
     PROFILE = "profile"
     USER_PROFILES = "user_profiles"
     CATEGORIES = "categories"
+    RESPOND = "respond"
+    """Send an offer on a project."""
+    OFFERS = "offers"
+    """List the account's own offers and take one back."""
+    ORDERS_WRITE = "orders_write"
+    """Take, report, hand in, stages, cancel."""
+    SEND_MESSAGE = "send_message"
+    MARK_READ = "mark_read"
+    GIGS_EDIT = "gigs_edit"
+    GIGS_RUN = "gigs_run"
+    """Start and pause gigs."""
+    FILES = "files"
+    """Attach files to messages and hand-ins."""
 
 
 @dataclass(frozen=True, slots=True)

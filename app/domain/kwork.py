@@ -169,6 +169,8 @@ class OrderEvent:
     author_id: int | None = None
     text: str | None = None
     files: tuple[Attachment, ...] = ()
+    message_key: str | None = None
+    """The sender's own mark, of messages sent by a program."""
 
 
 @dataclass(frozen=True, slots=True)

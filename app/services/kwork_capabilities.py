@@ -65,6 +65,14 @@ _WAYS: Mapping[Capability, tuple[_Way, ...]] = {
     Capability.PROFILE: (_MOBILE, _WEB),
     Capability.USER_PROFILES: (_MOBILE_PUBLIC, _WEB_PUBLIC),
     Capability.CATEGORIES: (_MOBILE_PUBLIC, _WEB_PUBLIC),
+    Capability.RESPOND: (_WEB,),
+    Capability.OFFERS: (_MOBILE,),
+    Capability.ORDERS_WRITE: (_MOBILE,),
+    Capability.SEND_MESSAGE: (_MOBILE, _WEB),
+    Capability.MARK_READ: (_MOBILE,),
+    Capability.GIGS_EDIT: (_WEB,),
+    Capability.GIGS_RUN: (_MOBILE, _WEB),
+    Capability.FILES: (_MOBILE,),
 }
 
 

@@ -38,6 +38,7 @@ from app.marketplaces.kwork.transport import Transport
 from app.marketplaces.kwork.web import paths
 from app.marketplaces.kwork.web.surface import DriftReport, WebSurface, log_drift
 from app.services.kwork_capabilities import CapabilityReport, Reach, report, surfaces_for
+from app.services.kwork_writing import KworkWriting
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ Readers = Mapping[Surface, Callable[[], Awaitable[T]]]
 
 
 class KworkClient:
-    """Reads Kwork for one account. Not to be kept: it lives as long as its ``async with`` block.
+    """Kwork for one account. Not to be kept: it lives as long as its ``async with`` block.
 
     A reading answers with data or a known empty page, or raises the families of ``app.domain.errors``;
     ``CapabilityUnavailable`` says what the account lacks and what to set. One that meets ``LayoutChanged`` is
@@ -73,6 +74,8 @@ class KworkClient:
         self.reach = reach
         self.expired: set[Surface] = set()
         """Surfaces whose session Kwork no longer takes."""
+        self.writing = KworkWriting(web, mobile, reach, self.expired)
+        """What the account sends, and the readings that needs."""
 
     @property
     def drift(self) -> tuple[DriftReport, ...]:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.world import Size, changes, order_flow, queries
 from sandbox.world.clock import moscow, utc_iso
-from sandbox.world.model import GIG_ACTIVE, Account, Order, Project
+from sandbox.world.model import GIG_ACTIVE, Account, Order, Project, StageChange, StageSuggestion
+from sandbox.world.stages import suggest_stages as put_suggestion
 from sandbox.world.texts import as_stored
 
 if TYPE_CHECKING:
@@ -246,6 +247,17 @@ def advance_order(sandbox: "Sandbox", given: Given) -> Any:
     wanted = {name: given[name] for name in ("at", "text", "progress", "stage_ids") if name in given}
     track = order_flow.advance(sandbox.world, order, event, **wanted)
     return {"track": plain(track), "order": plain(order)}
+
+
+def suggest_stages(sandbox: "Sandbox", given: Given) -> Any:
+    """The buyer suggests stages; the seller has to answer."""
+    order = _order(sandbox, given)
+    wanted = [StageChange("add", str(title), int(price)) for title, price in given.get("stages", ())]
+    suggestion = StageSuggestion(
+        order.payer_id, int(given.get("days", 5)), str(given.get("message", "")), wanted
+    )
+    put_suggestion(sandbox.world, order, suggestion)
+    return plain(order)
 
 
 def add_order_message(sandbox: "Sandbox", given: Given) -> Any:

@@ -64,6 +64,7 @@ ROUTES: tuple[tuple[str, str, Action, str], ...] = (
     ("GET", "/orders/{id:int}", actions.read_order, "one, with tracks and stages"),
     ("PATCH", "/orders/{id:int}", actions.change_order, "set fields: title, price, note, …"),
     ("POST", "/orders/{id:int}/advance", actions.advance_order, "event, text, progress, stage_ids"),
+    ("POST", "/orders/{id:int}/suggestion", actions.suggest_stages, "the buyer's: days, message, stages"),
     ("POST", "/orders/{id:int}/messages", actions.add_order_message, "text, from_id (the buyer without it)"),
     ("GET", "/messages", actions.read_messages, "of `account` with `user_id`"),
     ("POST", "/messages", actions.add_message, "from_id (a buyer), account, text"),

@@ -43,6 +43,7 @@ from sandbox.mobile import (
 from sandbox.mobile.call import Call, Method, Methods
 from sandbox.mobile.envelope import Refusal, no_such_method, only_post, sign_in_needed
 from sandbox.mobile.parameters import read_parameters
+from sandbox.refusals import asked_for
 from sandbox.settings import Settings
 from sandbox.world import World
 from sandbox.world.model import Account
@@ -107,6 +108,9 @@ class _Surface:
             account=self._account(incoming.params.get("token")),
         )
         _check_session(call, method)
+        asked = asked_for(call.faults)
+        if asked:
+            raise Refusal(asked)
         return method.handler(call)
 
     def _is_blocked(self, incoming: Incoming) -> bool:

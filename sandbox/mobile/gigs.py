@@ -181,6 +181,7 @@ def _run(call: Call, *, running: bool) -> None:
     gig = call.world.gigs.get(call.parameters.needed_integer("kwork_id"))
     if gig is None or gig.account_id != call.me().user_id or not set_gig_running(call.world, gig, running):
         raise bad_values()
+    call.entry.act("gig started" if running else "gig paused", gigs=[gig.id])
 
 
 METHODS: Methods = {

@@ -158,7 +158,7 @@ def _to_order(call: Call, person: User, text: str, files: list[StoredFile]) -> A
         files=files,
         message_key=key,
     )
-    call.entry.decide("track message sent", order_id=order.id, track_id=track.id, message_key=key)
+    call.entry.act("track message sent", order_id=order.id, track_id=track.id, message_key=key)
     page = _pages(len(order.tracks))
     return _sent("track", track.id, tracks.conversation_id(track.id), page, track.at, warn=False)
 
@@ -174,7 +174,7 @@ def _to_dialog(call: Call, person: User, text: str, files: list[StoredFile]) -> 
         quote_id=_quoted_id(call, person),
         message_key=key,
     )
-    call.entry.decide("message sent", to_id=person.user_id, message_id=message.id, message_key=key)
+    call.entry.act("message sent", to_id=person.user_id, message_id=message.id, message_key=key)
     page, number = _pages(len(_messages(call, person))), message_rows.conversation_id(message.id)
     return _sent("message", message.id, number, page, message.at, warn=_looks_like_mailing(call, message))
 
@@ -220,6 +220,7 @@ def inbox_read(call: Call) -> Answer:
         if message.id in wanted and message.to_id == call.me().user_id:
             message.unread = False
     call.world.changed()
+    call.entry.act("dialog marked read", user_id=person.user_id)
     return done()
 
 

@@ -29,6 +29,7 @@ def delete_offer(call: Call) -> Answer:
     if own.order_id is not None:
         raise bad_values()
     changes.delete_offer(call.world, own)
+    call.entry.act("offer deleted", offer=own.id)
     return done()
 
 

@@ -132,11 +132,11 @@ def confirm_cancel(call: Call) -> Answer:
 
 
 def reject_cancel(call: Call) -> Answer:
-    return _forget_request(call, _order_with_request(call, 31))
+    return _forget_request(call, _order_with_request(call, 31), "cancel request rejected")
 
 
 def delete_cancel(call: Call) -> Answer:
-    return _forget_request(call, _order_with_request(call, 22))
+    return _forget_request(call, _order_with_request(call, 22), "cancel request withdrawn")
 
 
 def _order_with_request(call: Call, track_type: int) -> Order:
@@ -148,9 +148,10 @@ def _order_with_request(call: Call, track_type: int) -> Order:
     return order
 
 
-def _forget_request(call: Call, order: Order) -> Answer:
+def _forget_request(call: Call, order: Order, what: str) -> Answer:
     order.is_cancel_request, order.cancel_reason = False, ""
     call.world.changed()
+    call.entry.act(what, order_id=order.id)
     return done()
 
 
@@ -162,7 +163,7 @@ def _advance(call: Call, order: Order, event: str, **given: object) -> int:
         track = advance(call.world, order, event, **given)  # type: ignore[arg-type]
     except IllegalEventError:
         raise bad_values() from None
-    call.entry.decide(f"order: {event}", order_id=order.id)
+    call.entry.act(f"order: {event}", order_id=order.id)
     return track.id
 
 

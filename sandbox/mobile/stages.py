@@ -101,7 +101,7 @@ def _did(call: Call, order: Order, what: str, work: Callable[[], None]) -> Answe
         work()
     except IllegalEventError:
         raise bad_values() from None
-    call.entry.decide(what, order_id=order.id)
+    call.entry.act(what, order_id=order.id)
     return done()
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from sandbox.refusals import asked_for
 from sandbox.web.layout import render, roubles
 from sandbox.web.php import php_json, php_object
 from sandbox.web.visit import Visit, answer, html
@@ -134,9 +135,12 @@ def _run(visit: Visit, *, running: bool) -> Response:
     given = visit.incoming.params
     chosen = given.get("kwork_ids[]") or [given.get("id") or given.get("kwork_id") or given.get("kworkId")]
     found = [own_gig(visit, number) for number in chosen]
+    asked = asked_for(visit.faults)
+    if asked:
+        return answer({"success": False, "error": asked})
     if not found or any(g is None or not changes.set_gig_running(visit.world, g, running) for g in found):
         return answer({"success": False, "error": "Кворк не найден или это действие для него недоступно"})
-    visit.entry.decide("gig started" if running else "gig paused", gigs=[g.id for g in found if g])
+    visit.entry.act("gig started" if running else "gig paused", gigs=[g.id for g in found if g])
     return answer({"success": True, "result": "success"})
 
 
@@ -146,7 +150,7 @@ async def delete(visit: Visit) -> Response:
         return answer({"success": False, "error": "Кворк не найден"})
     del visit.world.gigs[gig.id]
     visit.world.changed()
-    visit.entry.decide("gig deleted", gig=gig.id)
+    visit.entry.act("gig deleted", gig=gig.id)
     return answer({"success": True})
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from sandbox.refusals import asked_for
 from sandbox.web.layout import message_page, render
 from sandbox.web.php import php_json, php_object
 from sandbox.web.visit import Visit, answer, html
@@ -113,7 +114,7 @@ async def dialog(visit: Visit) -> Response:
     if user is None or user.user_id == _me(visit).user_id:
         return html(message_page(visit, "Диалог не найден", "Такого пользователя нет."), 404)
     read = changes.mark_read(visit.world, _me(visit).user_id, user.user_id)
-    visit.entry.decide("dialog marked read", messages=read)
+    visit.entry.act("dialog marked read", messages=read)
     state = php_object({"interlocutor": php_json({"USERID": user.user_id, "username": user.username})})
     frame = _frame(visit, user.username)
     return html(render(visit, f"Диалог с {user.username} — Kwork", frame, state=state, script=_SCRIPT))
@@ -137,6 +138,12 @@ async def send(visit: Visit) -> Response:
     text = str(form.get("message_body", ""))
     uploads = visit.incoming.uploads[:MOST_FILES]
     refusal = _refusal(visit, receiver.user_id if receiver else None, text, bool(uploads))
+    refusal = refusal or asked_for(visit.faults) or ""
+    later = visit.faults.take("asked", name="expire_time")
+    if later and not refusal:
+        visit.entry.decide("message refused: too early")
+        seconds = int(later.params.get("seconds", 60))
+        return answer({"success": False, "error": FORBIDDEN, "response": {"expire_time": seconds}})
     if refusal or receiver is None:
         visit.entry.decide(f"message refused: {refusal}")
         return answer({"success": False, "status": "error", "error": refusal, "response": refusal})
@@ -150,7 +157,7 @@ async def send(visit: Visit) -> Response:
         project_id=_int(form.get("want_id")),
         quote_id=_int(form.get("message_id")),
     )
-    visit.entry.decide("message sent", message=message.id)
+    visit.entry.act("message sent", message=message.id)
     return answer({"success": True, "status": "success", "MID": message.id, **_message_row(visit, message)})
 
 

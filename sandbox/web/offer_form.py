@@ -6,6 +6,7 @@ from pathlib import PurePath
 
 from starlette.responses import Response
 
+from sandbox.refusals import asked_for
 from sandbox.web.layout import message_page, render
 from sandbox.web.php import php_json, php_object
 from sandbox.web.visit import Visit, answer, html
@@ -24,6 +25,9 @@ async def page(visit: Visit) -> Response:
     project = visit.world.projects.get(int(wanted)) if wanted.isdecimal() else None
     if project is None or not queries.is_listed(visit.world, project):
         return html(message_page(visit, "Проект закрыт", "Проект закрыт или находится в архиве."))
+    asked = asked_for(visit.faults)
+    if asked:
+        return html(message_page(visit, "Предложение недоступно", asked))
     key = draft_key(visit, project.id)
     account = visit.account
     state = {

@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from sandbox.refusals import TEXTS, asked_for
 from sandbox.web.visit import Visit, answer
 from sandbox.world import changes, queries
 from sandbox.world.model import DURATIONS, Account, Offer, Project
@@ -34,7 +35,7 @@ async def create(visit: Visit) -> Response:
         duration=_int(form["kwork_duration"]) or 0,
     )
     visit.world.offer_drafts.pop((me.user_id, project.id), None)
-    visit.entry.decide("offer created", offer=offer.id, project=project.id)
+    visit.entry.act("offer created", offer=offer.id, project=project.id)
     return answer({"success": True, "data": None, "redirect": AFTER})
 
 
@@ -51,16 +52,19 @@ async def edit(visit: Visit) -> Response:
     offer.description = as_stored(_TAG.sub("", str(form["description"])))
     offer.price, offer.duration = int(form["kwork_price"]), int(form["kwork_duration"])
     visit.world.changed()
-    visit.entry.decide("offer changed", offer=offer.id)
+    visit.entry.act("offer changed", offer=offer.id)
     return answer({"success": True, "data": None, "redirect": AFTER})
 
 
 async def delete(visit: Visit) -> Response:
     offer = _own_offer(visit, {**visit.incoming.query, **visit.incoming.form})
+    asked = asked_for(visit.faults)
+    if asked:
+        return _refuse(visit, ("offerId", asked))
     if offer is None:
         return _refuse(visit, ("offerId", "Предложение не найдено"))
     changes.delete_offer(visit.world, offer)
-    visit.entry.decide("offer deleted", offer=offer.id)
+    visit.entry.act("offer deleted", offer=offer.id)
     return answer({"success": True})
 
 
@@ -69,7 +73,7 @@ async def add_view(visit: Visit) -> Response:
     seen = {int(number) for number in given if str(number).isdecimal()} & set(visit.world.projects)
     _me(visit).viewed_projects.update(seen)
     visit.world.changed()
-    visit.entry.decide("projects marked viewed", projects=sorted(seen))
+    visit.entry.act("projects marked viewed", projects=sorted(seen))
     return answer({"success": True})
 
 
@@ -77,16 +81,19 @@ def _closed(visit: Visit, me: Account, project: Project | None) -> Refusal | Non
     """Why no offer at all is possible on this project now."""
     if project is None:
         return "wantId", "Проект не найден"
+    asked = asked_for(visit.faults)
+    if asked:
+        return "wantId", asked
     if not queries.is_listed(visit.world, project):
         archived = project.status in {"archived", "active"}
-        return "wantId", "Проект находится в архиве" if archived else "К сожалению, проект закрыт"
+        return "wantId", TEXTS["project_archived" if archived else "project_closed"]
     reasons: tuple[tuple[bool, str], ...] = (
-        (project.worker_id is not None, "Исполнитель уже выбран"),
-        (queries.offer_on(visit.world, me.user_id, project.id) is not None, "Вы уже отправили предложение"),
-        (me.connects_active < 1, "Вы исчерпали лимит коннектов. Недостаточно коннектов для предложения"),
-        (not me.is_worker, "Продавец не подтверждён"),
-        (project.need_portfolio, "Чтобы предложить услугу, добавьте портфолио в этой рубрике"),
-        (project.need_gig, "Чтобы предложить услугу, создайте кворк в этой рубрике"),
+        (project.worker_id is not None, TEXTS["worker_chosen"]),
+        (queries.offer_on(visit.world, me.user_id, project.id) is not None, TEXTS["already_offered"]),
+        (me.connects_active < 1, TEXTS["connects_spent"]),
+        (not me.is_worker, TEXTS["not_confirmed"]),
+        (project.need_portfolio, TEXTS["portfolio"]),
+        (project.need_gig, TEXTS["gig"]),
     )
     return next((("wantId", text) for holds, text in reasons if holds), None)
 

@@ -190,6 +190,13 @@ def add_gig(
         group=group,
     )
     gig.photo = f"/pics/t3/{number % 100:02d}/{number}-cover.jpg"
+    gig.service_size, gig.volume = "1 задача", "1 готовое решение"
+    gig.is_quick = number % 2 == 0
+    gig.attributes = {"attribute[208]": ["3587"], "attribute[3610][]": ["3612", "5273361"]}
+    gig.faq = [
+        {"question": as_stored('Что значит "под ключ"?'), "answer": as_stored("Работает у вас & проверено.")},
+        {"question": "Сколько правок?", "answer": "Две, дальше &lt; 500 ₽ каждая."},
+    ]
     world.gigs[gig.id] = gig
     world.changed()
     return gig

@@ -289,6 +289,10 @@ class Gig:
     rating: int = 0
     pause_reason: str = ""
     photo: str = ""
+    volume: str = ""
+    is_quick: bool = False
+    attributes: dict[str, list[str]] = field(default_factory=dict)  # name in the form -> chosen values
+    faq: list[dict[str, str]] = field(default_factory=list)  # question, answer
 
     @property
     def fee(self) -> int:

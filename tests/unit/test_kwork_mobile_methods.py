@@ -10,22 +10,30 @@ from app.domain.errors import CapabilityUnavailable, Invalid
 from app.domain.kwork import ProjectFilter
 from app.marketplaces.kwork.mobile.calls import Calls
 from app.marketplaces.kwork.mobile.methods import METHODS, ForbiddenCall, allows
-from app.marketplaces.kwork.transport import Transport
+from app.marketplaces.kwork.transport import Leave, Transport
 from tests.kwork_mobile import NOW, SESSION, Prepared, prepared
 
-FORBIDDEN = [  # money, passwords, deletion, reading marks, changes
+FORBIDDEN = [  # money, passwords, deletion of accounts and gigs, what nobody needs
     "payOrderAwaitingPayment",
     "rechargeBalance",
     "approveOrder",
     "deleteAccount",
     "changePassword",
-    "inboxRead",
+    "deleteKwork",
+    "addStage",
     "trackRead",
     "markInboxTracksAsRead",
-    "deleteOffer",
     "",
     "actor/../deleteAccount",
 ]
+
+WRITES = {
+    *("deleteOffer", "workerInprogress", "sendReport", "updateStageProgress", "sendOrderForApproval"),
+    *("suggestStages", "createStage", "editStage", "deleteStage"),
+    *("acceptStageSuggestion", "rejectStageSuggestion", "cancelOrderByWorker"),
+    *("confirmCancelOrderRequestByWorker", "rejectCancelOrderRequestByWorker"),
+    *("deleteCancelOrderRequestByWorker", "inboxCreate", "inboxRead", "startKwork", "pauseKwork"),
+}
 
 
 @pytest.mark.parametrize("name", FORBIDDEN)
@@ -52,15 +60,34 @@ async def test_a_parameter_by_its_other_name_never_leaves(name: str, wrong: str)
     assert kwork.asked == []
 
 
-def test_only_post_is_allowed_and_nothing_listed_writes() -> None:
-    assert allows("POST", "/actor")
-    assert not allows("GET", "/actor")
-    assert not any(method.write for method in METHODS.values())
+def test_only_post_is_allowed_and_what_cannot_be_taken_back_only_with_a_marker() -> None:
+    assert allows("POST", "/actor") is Leave.FREELY
+    assert allows("POST", "/inboxCreate") is Leave.MARKED
+    assert allows("GET", "/actor") is Leave.NEVER
+    assert {name for name, method in METHODS.items() if method.irrevocable} == WRITES
 
 
-def test_no_listed_name_sounds_like_money_deletion_or_marking() -> None:
-    dangerous = ("pay", "balance", "delete", "password", "approve", "read", "withdraw", "recharge", "cancel")
+def test_no_listed_name_sounds_like_money_or_passwords() -> None:
+    dangerous = (
+        "pay",
+        "balance",
+        "password",
+        "approveorder",
+        "withdraw",
+        "recharge",
+        "account",
+        "deletekwork",
+    )
     assert not [name for name in METHODS if any(word in name.lower() for word in dangerous)]
+
+
+@pytest.mark.parametrize("name", sorted(WRITES))
+async def test_a_change_cannot_be_called_like_a_reading(name: str) -> None:
+    kwork = Prepared({})
+    calls = Calls(Transport("https://api.kwork.test", allows=allows, inner=kwork), "k:k", SESSION, web_url="")
+    with pytest.raises(ForbiddenCall):
+        await calls.call(name)
+    assert kwork.asked == []
 
 
 @pytest.mark.parametrize("key", ["app:key", base64.b64encode(b"app:key").decode(), " Basic YXBwOmtleQ== "])

@@ -10,8 +10,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.domain.errors import LayoutChanged, ServiceError
-from app.domain.kwork import OrderStatus
+from app.domain.errors import (
+    Ambiguous,
+    Blocked,
+    ChallengeRequired,
+    LayoutChanged,
+    RateLimited,
+    Rejected,
+    ServiceError,
+)
+from app.domain.kwork import OrderStatus, Surface
+from app.domain.writing import PlannedCall
 from app.marketplaces.kwork.mobile.methods import METHODS
 from app.marketplaces.kwork.mobile.surface import MobileSurface
 from tests.kwork_mobile import prepared
@@ -35,9 +44,18 @@ READINGS: dict[str, Read] = {
     "own_profile": lambda surface: surface.own_profile(),
     "web_auth_url": lambda surface: surface.web_auth_url(),
     "sign_in": lambda surface: surface.sign_in("me", "password", uad="device"),
+    "offers": lambda surface: surface.offers(),
+    "offer_on": lambda surface: surface.offer_on(3240184),
+    "order_permissions": lambda surface: surface.order_permissions(5512345),
+    "cancel_reasons": lambda surface: surface.cancel_reasons(5512345),
+    "recent_events": lambda surface: surface.recent_events(5512345),
+    "may_write": lambda surface: surface.may_write(7),
+    "upload": lambda surface: surface.carry_out(PlannedCall(Surface.MOBILE, "POST", "/fileUpload")),
 }
+WRITES = sorted(name for name, method in METHODS.items() if method.irrevocable)
+CLEAR = (Rejected, RateLimited, Blocked, ChallengeRequired, Ambiguous)
 
-HEADER = {"order": {**ORDER, "has_files": True}, "payer": ORDER["payer"]}
+HEADER = {"order": {**ORDER, "has_files": True, "isSendForApprovalAvailable": True}, "payer": ORDER["payer"]}
 GIG = {"id": 9, "title": "Кворк", "price": 1500, "activity": {"views": 3, "orders": 1}}
 LINE = {
     "message_id": 1,
@@ -83,9 +101,16 @@ GOOD: dict[str, Any] = {
     "userKworks": [GIG],
     "user": USER,
     "userByUsername": USER,
+    "offers": [{"id": 1, "want_id": 3240184, "status": "active", "price": 500, "project": PROJECT}],
+    "getOrderCancellationReasons": [
+        {"id": "a", "title": "Причина", "subtypes": [{"id": "b", "title": "Часть", "commentRequired": True}]}
+    ],
+    "isDialogAllow": {"privateMessageStatus": 1, "privateMessageStatuses": {"ALLOW": 1, "DENY": 2}},
+    "fileUpload": {"id": 5, "name": "a.txt"},
     "categories": [{"id": 11, "name": "IT", "subcategories": [{"id": 41, "name": "Скрипты"}]}],
 }
 
+ENVELOPE = ["success", "response", "error", "error_code", "errors", "paging", "restriction"]
 scalars = st.one_of(
     st.none(),
     st.booleans(),
@@ -148,6 +173,28 @@ async def test_a_good_answer_with_one_place_spoiled_gives_only_declared_results(
         _spoil(spoiled, data.draw(st.integers(0, 200)), data.draw(values))
         answers[method] = json.dumps(spoiled).encode()
     await outcome(READINGS[name], answers)
+
+
+@given(
+    name=st.sampled_from(WRITES),
+    answer=st.one_of(values, st.dictionaries(st.sampled_from(ENVELOPE), values, max_size=4)),
+)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+async def test_whatever_answers_a_change_is_a_yes_a_no_or_left_open(name: str, answer: object) -> None:
+    surface, _ = prepared({name: json.dumps(answer).encode()})
+    try:
+        await surface.carry_out(PlannedCall(Surface.MOBILE, "POST", f"/{name}", irrevocable=True), marker)
+    except ServiceError as error:
+        assert isinstance(error, CLEAR)
+        assert error.detail
+    else:
+        assert isinstance(answer, dict)
+        assert answer["success"] in (True, "1", "true")
+        assert not answer.get("error_code")
+
+
+async def marker() -> None:
+    """Nothing to remember here."""
 
 
 def _spoil(node: Any, steps: int, value: object) -> None:

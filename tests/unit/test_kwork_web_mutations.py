@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import copy
+import json
 import random
 from collections.abc import Callable
 from typing import Any
 
+import httpx2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.domain.errors import VendorError
+from app.domain.errors import (
+    Ambiguous,
+    Blocked,
+    ChallengeRequired,
+    RateLimited,
+    Rejected,
+    VendorError,
+)
+from app.marketplaces.kwork.transport import Answer
 from app.marketplaces.kwork.web.document import Document
 from app.marketplaces.kwork.web.guards import PageKind, expect
 from app.marketplaces.kwork.web.inspect import inspect_page
+from app.marketplaces.kwork.web.pages.gig_form import read_gig_form
 from app.marketplaces.kwork.web.pages.gigs import read_gigs
 from app.marketplaces.kwork.web.pages.inbox import read_inbox
+from app.marketplaces.kwork.web.pages.offer_form import read_offer_form
 from app.marketplaces.kwork.web.pages.orders import read_orders
 from app.marketplaces.kwork.web.pages.projects import read_projects
 from app.marketplaces.kwork.web.reading import Reading
+from app.marketplaces.kwork.web.sending import settled
 from tests.fixtures.kwork import pages
 
 JUNK: list[Any] = [
@@ -94,6 +107,58 @@ def test_bent_gigs_and_dialogs_end_in_declared_results_only(seed: int, times: in
     chats = pages.inbox_page(bend([pages.chat(1), pages.chat(2)], chance, times))
     declared(lambda: read_gigs(Document(gigs.encode("utf-8", "surrogatepass")), site=""))
     declared(lambda: read_inbox(Document(chats.encode("utf-8", "surrogatepass"))))
+
+
+FORM = """<form class="js-kwork-save-form"><input name="title" value="Бот"><select name="category_id">
+<option value="41" selected>Скрипты</option></select><select name="work_time"><option>3</option></select>
+<textarea name="description">Текст</textarea><input name="price" value="500"></form>"""
+GIG_STATE = {"kwork": {"PID": 5, "attributes": {"208": ["1"]}, "faq": [{"question": "a", "answer": "b"}]}}
+OFFER_STATE = {
+    "draftKey": "abc12345",
+    "wantData": {"id": 7, "possiblePriceLimit": 4500, "availableDurations": [1, 2]},
+    "connect": {"connect_points": 27},
+}
+BENT_ANSWERS = [
+    {"success": True, "data": None, "redirect": "/projects"},
+    {"success": False, "error": "Ошибка", "errors": [{"target": "a", "text": "b"}], "data": None},
+    {"result": "error", "code": 201, "errors": {"price": ["мало"]}},
+    {"MID": 5, "status": "success", "response": {"expire_time": 5}},
+]
+
+
+@BENT
+@given(SEEDS, st.integers(1, 6))
+def test_bent_forms_are_read_whole_or_not_at_all(seed: int, times: int) -> None:
+    chance = random.Random(seed)
+    gig = pages.page(body=FORM, state=bend(GIG_STATE, chance, times), user_id=5)
+    offer = pages.page(state=bend(OFFER_STATE, chance, times), user_id=5)
+    try:
+        form = read_gig_form(Document(gig.encode("utf-8", "surrogatepass")), 5)
+        assert form.value("title") == "Бот"
+        assert all(isinstance(part, str) for pair in form.fields for part in pair)
+    except VendorError:
+        pass
+    declared(lambda: read_offer_form(Document(offer.encode("utf-8", "surrogatepass")), 7))
+
+
+@BENT
+@given(st.sampled_from(BENT_ANSWERS), SEEDS, st.integers(0, 4))
+def test_whatever_answers_a_change_is_a_yes_a_no_or_left_open(answer: Any, seed: int, times: int) -> None:
+    body = json.dumps(bend(answer, random.Random(seed), times)).encode()
+    try:
+        settled(Answer(200, httpx2.Headers(), body))
+    except (Rejected, RateLimited, Blocked, ChallengeRequired, Ambiguous) as error:
+        assert error.detail
+
+
+@BENT
+@given(st.binary(max_size=300), st.sampled_from([200, 302, 400, 404]))
+def test_any_bytes_that_answer_a_change_are_no_yes(raw: bytes, status: int) -> None:
+    try:
+        settled(Answer(status, httpx2.Headers(), raw))
+    except (Blocked, ChallengeRequired, Ambiguous):
+        return
+    raise AssertionError("took noise for a yes")
 
 
 SOURCES = [

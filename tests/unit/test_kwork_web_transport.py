@@ -21,7 +21,8 @@ from app.domain.errors import (
     ServiceError,
     Unavailable,
 )
-from app.marketplaces.kwork.transport import ForbiddenPath, Transport, retry_after_seconds
+from app.marketplaces.kwork.bodies import retry_after_seconds
+from app.marketplaces.kwork.transport import ForbiddenPath, Transport
 
 SECRET = "c4n4ry-token"
 Handler = Callable[[httpx2.Request], httpx2.Response]

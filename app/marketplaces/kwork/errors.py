@@ -1,17 +1,13 @@
-"""Kwork's refusals as our errors: one table for both surfaces, by text first, then by number.
-
-The numbers of most refusals are not known, so texts decide (FACTS B2). Marks say how surely a row is known.
-"""
+"""Kwork's refusals as our errors: by text first, then by number; see the table in ``refusals``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from app.domain.errors import (
+    Ambiguous,
     AuthExpired,
     Blocked,
-    Challenge,
     ChallengeRequired,
     LayoutChanged,
     Maintenance,
@@ -20,139 +16,20 @@ from app.domain.errors import (
     Unavailable,
     VendorError,
 )
+from app.marketplaces.kwork.refusals import (
+    FORM_INVALID_CODE,
+    NO_VERDICT,
+    REFUSALS,
+    UNKNOWN_REFUSAL_CODE,
+    CaptchaRequired,
+    Refusal,
+    WrongPassword,
+)
 
-Maker = Callable[[str, str], VendorError]
+__all__ = ["REFUSALS", "UNKNOWN_REFUSAL_CODE", "CaptchaRequired", "WrongPassword"]
 
 MAX_WAIT_SECONDS = 24 * 3600.0
 _LONGEST_QUOTE = 200
-
-
-class WrongPassword(Rejected):
-    """Kwork does not accept the login and password: a person must correct them."""
-
-    code = "kwork_wrong_password"
-    needs_person = True
-
-
-class CaptchaRequired(ChallengeRequired):
-    """A person must solve the captcha. ``pass_token`` goes along with the solution, should Kwork have given one."""
-
-    code = "kwork_captcha"
-    pass_token: str | None = None
-
-
-def _captcha(detail: str, code: str) -> CaptchaRequired:
-    return CaptchaRequired(detail, challenge=Challenge.CAPTCHA, code=code)
-
-
-def _challenge(challenge: Challenge) -> Maker:
-    return lambda detail, code: ChallengeRequired(detail, challenge=challenge, code=code)
-
-
-def _plain(family: type[VendorError]) -> Maker:
-    return lambda detail, code: family(detail, code=code)
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """One way in which Kwork says no. ``fragments`` are lower-case pieces of its text, ``ё`` as ``е``."""
-
-    make: Maker
-    code: str
-    sentence: str
-    sure: str
-    fragments: tuple[str, ...] = ()
-    numbers: frozenset[int] = frozenset()
-
-    def error(self) -> VendorError:
-        return self.make(self.sentence, self.code)
-
-
-REFUSALS = (
-    Refusal(
-        _captcha,
-        "kwork_captcha",
-        "Kwork просит подтвердить, что это не робот: откройте https://kwork.ru/captcha_only и пройдите проверку.",
-        "LIVE/SPEC",
-        ("вы не робот", "капч", "captcha"),
-        frozenset({118}),
-    ),
-    Refusal(
-        _challenge(Challenge.PHONE_DIGITS),
-        "kwork_phone_digits",
-        "Kwork просит последние 4 цифры номера телефона, указанного в профиле.",
-        "LIVE",
-        ("последние 4 цифры", "последние четыре цифры"),
-    ),
-    Refusal(
-        _challenge(Challenge.QUIZ),
-        "kwork_quiz",
-        "Kwork просит пройти опрос о защите от мошенников: пройдите его на сайте или в приложении.",
-        "SPEC",
-        ("антифишинг", "мошенник"),
-        frozenset({116}),
-    ),
-    Refusal(
-        _plain(WrongPassword),
-        "kwork_wrong_password",
-        "Kwork не принял логин или пароль: исправьте их в настройках аккаунта.",
-        "LIVE",
-        ("логин или пароль указаны неверно", "неверный логин или пароль", "неверный пароль"),
-    ),
-    Refusal(
-        _plain(AuthExpired),
-        "kwork_session_lost",
-        "Сессия Kwork закончилась: нужно войти заново.",
-        "LIVE",
-        ("необходима авторизация", "необходимо авторизоваться"),
-    ),
-    Refusal(
-        _plain(Blocked),
-        "kwork_blocked",
-        "Kwork закрыл доступ этому адресу или аккаунту: все запросы остановлены.",
-        "LIVE",
-        ("заблокирован доступ", "аккаунт заблокирован", "доступ заблокирован"),
-    ),
-    Refusal(
-        _plain(Maintenance),
-        "kwork_maintenance",
-        "На Kwork идут технические работы.",
-        "LIVE",
-        ("технические работы", "технических работ"),
-    ),
-    Refusal(
-        _plain(Rejected),
-        "kwork_dialog_forbidden",
-        "Kwork запрещает переписку с этим пользователем.",
-        "LIVE",
-        ("переписка запрещена",),
-    ),
-    Refusal(
-        _plain(Rejected),
-        "kwork_bad_values",
-        "Kwork не принял значения: такой записи нет, или она не видна этому аккаунту.",
-        "LIVE",
-        ("некорректные значения параметров",),
-    ),
-    Refusal(
-        lambda detail, code: LayoutChanged(detail, path="parameters", code=code),
-        "kwork_parameters_changed",
-        "Kwork ждёт других параметров: изменился его API.",
-        "LIVE/SPEC",
-        ("недостаточно параметров",),
-        frozenset({100}),
-    ),
-    Refusal(
-        lambda detail, code: LayoutChanged(detail, path="method", code=code),
-        "kwork_method_gone",
-        "Такого метода у Kwork больше нет: изменился его API.",
-        "LIVE",
-        ("метод api не найден", "разрешен только http метод"),
-        frozenset({404}),
-    ),
-)
-
-UNKNOWN_REFUSAL_CODE = "kwork_refused"
 
 _BLOCK_MARKS = ("заблокирован доступ", "not_access.php", "qrator", "автоматических скриптов")
 _MAINTENANCE_MARKS = ("технические работы", "технических работ")
@@ -168,12 +45,63 @@ def refusal(text: str, number: int | None = None, *, wait_seconds: float | None 
         return RateLimited(
             "Kwork просит подождать.", retry_after=min(wait_seconds, MAX_WAIT_SECONDS), code="kwork_wait"
         )
-    row = _by_text(text) or _by_number(number)
-    if row is not None:
-        return row.error()
-    said = " ".join(text.split())[:_LONGEST_QUOTE]
+    known = known_refusal(text, number)
+    if known is not None:
+        return known
     about = f" (код {number})" if number is not None else ""
-    return Rejected(f"Kwork отказал{about}: {said or 'без объяснения'}", code=UNKNOWN_REFUSAL_CODE)
+    return Rejected(f"Kwork отказал{about}: {quoted(text) or 'без объяснения'}", code=UNKNOWN_REFUSAL_CODE)
+
+
+def known_refusal(text: str, number: int | None = None) -> VendorError | None:
+    """The error of the table's row for this text or number, if there is one."""
+    row = _by_text(text) or _by_number(number)
+    return row.error() if row is not None else None
+
+
+def form_refusal(errors: Sequence[tuple[str, str]]) -> VendorError:
+    """The error for a form Kwork checked and sent back: (field, sentence) pairs, in its own words."""
+    said = " ".join(text for _, text in errors)
+    known = known_refusal(said)
+    if known is not None:
+        return known
+    return Rejected(f"Kwork не принял форму: {quoted(said)}", code=FORM_INVALID_CODE)
+
+
+def write_refusal(error: VendorError, said: str = "") -> VendorError:
+    """What a refusal means for a call that cannot be taken back.
+
+    A clear no stays what it is. A lost session, planned works and texts that tell nothing leave open
+    whether it took effect.
+    """
+    if isinstance(error, AuthExpired):
+        return SessionLostMidway()
+    if isinstance(error, LayoutChanged):
+        return Rejected(error.detail, code=error.code)
+    if any(mark in _normal(said) for mark in NO_VERDICT):
+        return unclear_answer()
+    if isinstance(error, (Rejected, RateLimited, Blocked, ChallengeRequired)):
+        return error
+    return unclear_answer()
+
+
+def unclear_answer() -> Ambiguous:
+    """Kwork answered something that is neither yes nor no."""
+    return Ambiguous("Kwork ответил не так, как ожидалось: выполнено ли действие, неизвестно.")
+
+
+def quoted(text: str) -> str:
+    """Kwork's words as they may stand in ours: one line, cut, nothing that does not print."""
+    line = "".join(char if char.isprintable() else " " for char in text)
+    return " ".join(line.split())[:_LONGEST_QUOTE]
+
+
+class SessionLostMidway(Ambiguous):
+    """The session turned out to be lost by a call that cannot be taken back."""
+
+    code = "kwork_session_lost_midway"
+
+    def __init__(self) -> None:
+        super().__init__("Сессия Kwork пропала в момент отправки: выполнено ли действие, неизвестно.")
 
 
 def page_refusal(page: str, path: str) -> VendorError:

@@ -64,6 +64,37 @@ class ProjectCard:
     OFFERS: Final = r"Предложений:\s*(\d+)"
 
 
+class OfferPage:
+    """``/new_offer?project=<id>``, the form of an offer."""
+
+    MARKS: Final = (
+        "#offer-custom-price",
+        'textarea[name="description"]',
+        ".trumbowyg-editor.js-stopwords-check",
+        'input[name="draftKey"]',
+    )
+    """Any of them: the form is there [CODE]."""
+    DRAFT_KEY: Final = 'input[name="draftKey"]'
+    DRAFT_KEY_IN_SOURCE: Final = r"""draftKey["']?\s*[:=]\s*["']([A-Za-z0-9_-]{4,64})["']"""
+    CONNECTS: Final = r"Осталось\s+(\d+)\s+из\s+(\d+)"
+    """What people read [LIVE]."""
+
+
+class GigFormPage:
+    """``/edit?id=<gig>``, the form of a gig."""
+
+    FORM: Final = 'form.js-kwork-save-form, form.kwork-save-form, form[action*="save_kwork"]'
+    """The first [LIVE]; it has no ``action`` of its own."""
+    FIELDS: Final = "input, textarea, select"
+
+
+class Content:
+    """Where a page speaks for itself, without its head and menus."""
+
+    PLACES: Final = ("#app", "main", "body")
+    NOISE: Final = ("script", "style", "header", "footer", "nav")
+
+
 class UserPage:
     """``/user/<name>`` (2025, unverified since) [CODE]."""
 

@@ -3,6 +3,9 @@
 Made anew for every account, so no cookie is ever shared. httpx2's transport is used without its client:
 no redirects, no logging of addresses, cookies in a jar of our own. What goes wrong is told as one of our
 errors whose text holds neither address nor body.
+
+A call that cannot be taken back leaves only with a ``Marker``, awaited right before its first byte: what is
+durable before it is the caller's, that nothing leaves without it is ours.
 """
 
 from __future__ import annotations
@@ -11,16 +14,18 @@ import asyncio
 import functools
 import logging
 import ssl
-import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from enum import IntEnum
 from typing import Any, Protocol
+from urllib.parse import urlencode
 
 import httpx2
 
 from app.domain.errors import Ambiguous, Blocked, LayoutChanged, Maintenance, RateLimited, Unavailable
+from app.domain.writing import Marker
+from app.marketplaces.kwork.bodies import Unreadable, bounded_body, retry_after_seconds
 from app.marketplaces.kwork.cookies import CookieJar
 
 DEFAULT_USER_AGENT = (
@@ -30,7 +35,8 @@ DEFAULT_USER_AGENT = (
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 DEFAULT_RETRY_SECONDS = 60.0
-MAX_RETRY_SECONDS = 3600.0
+
+Pairs = Sequence[tuple[str, str]]
 
 _BEFORE_SENDING = (
     httpx2.ConnectError,
@@ -38,7 +44,6 @@ _BEFORE_SENDING = (
     httpx2.PoolTimeout,
     httpx2.ProxyError,
     httpx2.UnsupportedProtocol,
-    httpx2.LocalProtocolError,
     httpx2.InvalidURL,
 )
 
@@ -54,6 +59,15 @@ class Pace(Protocol):
 
 async def unpaced(weight: int = 1) -> None:
     """No pace at all: for tests and benchmarks against the stand-in."""
+
+
+class Leave(IntEnum):
+    """How a path may be called. ``True`` and ``False`` mean the same as the first two."""
+
+    NEVER = 0
+    FREELY = 1
+    MARKED = 2
+    """It cannot be taken back: only with a marker, once, on a connection of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +94,15 @@ class Answer:
 class Transport:
     """Requests of one account (or of nobody) to one base address.
 
-    ``allows(method, path)`` is the surface's allow-list: anything else is refused before it leaves.
+    ``allows(method, path)`` is the surface's allow-list: anything else is refused before it leaves, and so
+    is a call that cannot be taken back without a marker, or any other with one.
     """
 
     def __init__(
         self,
         base_url: str,
         *,
-        allows: Callable[[str, str], bool],
+        allows: Callable[[str, str], Leave | bool],
         pace: Pace = unpaced,
         deadline_seconds: float = 30.0,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
@@ -109,11 +124,8 @@ class Transport:
             **(headers or {}),
         }
         self._jar = CookieJar(self._base.host, cookies)
-        self._inner = inner or httpx2.AsyncHTTPTransport(
-            trust_env=False,
-            verify=_tls(),
-            limits=httpx2.Limits(max_connections=8, max_keepalive_connections=4, keepalive_expiry=4.0),
-        )
+        self._given = inner
+        self._inner = inner or _connections(kept_alive=4)
         before_sending = deadline_seconds / 3
         self._extensions = {
             "timeout": {"connect": before_sending, "pool": before_sending, "read": None, "write": None}
@@ -138,14 +150,19 @@ class Transport:
         path: str,
         *,
         write: bool,
-        params: Mapping[str, Any] | Sequence[tuple[str, str]] | None = None,
-        form: Mapping[str, Any] | None = None,
+        params: Mapping[str, Any] | Pairs | None = None,
+        form: Mapping[str, Any] | Pairs | None = None,
         files: Any = None,
         json: Any = None,
         headers: Mapping[str, str] | None = None,
         weight: int = 1,
+        marker: Marker | None = None,
+        deadline_seconds: float | None = None,
     ) -> Answer:
         """One exchange. ``write`` says that the request may change something on Kwork.
+
+        ``form`` as pairs keeps their order and repeats. ``marker`` is awaited once, after the wait for the
+        pace, right before the first byte; what it raises goes up as it is and nothing leaves.
 
         Raises ``Unavailable`` (surely nothing happened, or it was only a reading), ``Ambiguous`` (a write
         that may have arrived), ``Blocked``, ``RateLimited``, ``Maintenance``, ``LayoutChanged`` (a redirect
@@ -154,37 +171,58 @@ class Transport:
         request = self._request(
             method,
             self._url(path, params),
-            data=dict(form) if form is not None else None,
+            marker is not None,
             files=files,
             json=json,
-            headers={**self._headers, **(headers or {})},
+            **_form(form, {**self._headers, **(headers or {})}),
         )
+        write = write or marker is not None
         await self._pace(weight)
-        answer = await self._exchange(request, write)
+        async with self._way(marker is not None) as way:
+            if marker is not None:
+                await marker()
+            answer = await self._exchange(way, request, write, deadline_seconds or self._deadline)
         self._refuse(answer, write)
         return answer
 
     async def aclose(self) -> None:
         await self._inner.aclose()
 
-    def _url(self, path: str, params: Mapping[str, Any] | Sequence[tuple[str, str]] | None) -> httpx2.URL:
+    def _url(self, path: str, params: Mapping[str, Any] | Pairs | None) -> httpx2.URL:
         """Parsed once, of its text: joining and adding parameters by httpx2 parses it three times."""
         query = f"?{httpx2.QueryParams(params)}" if params else ""  # type: ignore[arg-type]
         return httpx2.URL(f"{self._root}/{path.removeprefix('/')}{query}")
 
-    def _request(self, method: str, url: httpx2.URL, **content: Any) -> httpx2.Request:
+    def _request(self, method: str, url: httpx2.URL, marked: bool, **content: Any) -> httpx2.Request:
         request = httpx2.Request(method, url, extensions=self._extensions, **content)
-        if _origin(request.url) != _origin(self._base) or not self._allows(method, request.url.path):
+        leave = Leave(self._allows(method, request.url.path))
+        if _origin(request.url) != _origin(self._base) or leave is Leave.NEVER:
             raise ForbiddenPath(method)
+        if marked is not (leave is Leave.MARKED):
+            raise UnmarkedCall(method) if leave is Leave.MARKED else MarkedWithoutNeed(method)
         self._jar.attach(request)
         return request
 
-    async def _exchange(self, request: httpx2.Request, write: bool) -> Answer:
+    @asynccontextmanager
+    async def _way(self, marked: bool) -> AsyncIterator[httpx2.AsyncBaseTransport]:
+        """A marked call gets a connection of its own: one kept alive may have died without a word."""
+        if not marked or self._given is not None:
+            yield self._inner
+            return
+        fresh = _connections(kept_alive=0)
         try:
-            async with asyncio.timeout(self._deadline):
-                response = await self._inner.handle_async_request(request)
+            yield fresh
+        finally:
+            await fresh.aclose()
+
+    async def _exchange(
+        self, way: httpx2.AsyncBaseTransport, request: httpx2.Request, write: bool, deadline: float
+    ) -> Answer:
+        try:
+            async with asyncio.timeout(deadline):
+                response = await way.handle_async_request(request)
                 try:
-                    body = await _bounded_body(response, self._cap)
+                    body = await bounded_body(response, self._cap)
                 finally:
                     await response.aclose()
         except _BEFORE_SENDING:
@@ -192,9 +230,9 @@ class Transport:
                 "Kwork недоступен: соединиться не удалось. Проверьте связь и повторите позже."
             ) from None
         except TimeoutError:
-            raise _unclear("Kwork не ответил вовремя. Повторите позже.", write) from None
-        except (httpx2.HTTPError, httpx2.StreamError, _Unreadable):
-            raise _unclear("Ответ Kwork оборван, слишком велик или не читается.", write) from None
+            raise _unclear("Kwork не ответил вовремя", write) from None
+        except (httpx2.HTTPError, httpx2.StreamError, Unreadable):
+            raise _unclear("Ответ Kwork оборван, слишком велик или не читается", write) from None
         response.request = request
         self._jar.keep(response)
         return Answer(response.status_code, response.headers, body, self._redirect(request, response, write))
@@ -229,40 +267,43 @@ class Transport:
 class ForbiddenPath(Exception):
     """A mistake of ours, not of Kwork: a method outside the allow-list was about to be called."""
 
+    why = "is not on the allow-list of methods"
+
     def __init__(self, method: str) -> None:
-        super().__init__(f"this {method} is not on the allow-list of methods")
+        super().__init__(f"this {method} {self.why}")
 
 
-class _Unreadable(Exception):
-    """The body broke a fence: too big, or compressed in a way that was not asked for, or cut."""
+class UnmarkedCall(ForbiddenPath):
+    """A call that cannot be taken back was about to leave without its marker."""
+
+    why = "cannot be taken back and has no marker"
 
 
-def retry_after_seconds(value: str | None) -> float | None:
-    """``Retry-After`` (seconds or a date) as seconds from now, at least 1 and at most an hour."""
-    if not value:
-        return None
-    try:
-        seconds = (
-            float(value)
-            if value.strip().isdecimal()
-            else (parsedate_to_datetime(value).astimezone(UTC) - datetime.now(UTC)).total_seconds()
-        )
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return min(max(seconds, 1.0), MAX_RETRY_SECONDS)
+class MarkedWithoutNeed(ForbiddenPath):
+    """A call that may be repeated came with a marker: the ledger would take it for a sent one."""
+
+    why = "may be repeated and needs no marker"
 
 
 def _refuse_server_error(answer: Answer, write: bool) -> None:
     if write:
-        raise Ambiguous(f"Kwork ответил на изменение ошибкой HTTP {answer.status}.")
+        raise _unclear(f"Kwork ответил ошибкой сервера (HTTP {answer.status})", write)
     wait = retry_after_seconds(answer.headers.get("retry-after"))
     if "Технические работы" in answer.text():
         raise Maintenance("На Kwork идут технические работы.", retry_after=wait)
-    raise Unavailable(f"Kwork ответил ошибкой HTTP {answer.status}.", retry_after=wait)
+    raise Unavailable(f"Kwork ответил ошибкой сервера (HTTP {answer.status}).", retry_after=wait)
 
 
-def _unclear(detail: str, write: bool) -> Ambiguous | Unavailable:
-    return Ambiguous(detail) if write else Unavailable(detail)
+def _unclear(what: str, write: bool) -> Ambiguous | Unavailable:
+    return Ambiguous(f"{what}: выполнено ли действие, неизвестно.") if write else Unavailable(f"{what}.")
+
+
+def _form(form: Mapping[str, Any] | Pairs | None, headers: Mapping[str, str]) -> dict[str, Any]:
+    """Pairs are encoded here: httpx2 takes a mapping, which knows neither order nor repeats."""
+    if form is None or isinstance(form, Mapping):
+        return {"data": dict(form) if form is not None else None, "headers": headers}
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    return {"content": urlencode(form).encode(), "headers": {**headers, **kind}}
 
 
 def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
@@ -275,23 +316,6 @@ def _tls() -> ssl.SSLContext:
     return httpx2.create_ssl_context()
 
 
-async def _bounded_body(response: httpx2.Response, cap: int) -> bytes:
-    encoding = response.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("identity", "", "gzip", "x-gzip", "deflate"):
-        raise _Unreadable
-    inflater = None if encoding in ("identity", "") else zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
-    chunks: list[bytes] = []
-    wire = size = 0
-    async for chunk in response.stream:  # type: ignore[union-attr]
-        wire += len(chunk)
-        try:
-            piece = inflater.decompress(chunk, cap - size + 1) if inflater else chunk
-        except zlib.error:
-            raise _Unreadable from None
-        size += len(piece)
-        if max(wire, size) > cap:
-            raise _Unreadable
-        chunks.append(piece)
-    if inflater is not None and wire and not inflater.eof:
-        raise _Unreadable
-    return b"".join(chunks)
+def _connections(*, kept_alive: int) -> httpx2.AsyncHTTPTransport:
+    limits = httpx2.Limits(max_connections=8, max_keepalive_connections=kept_alive, keepalive_expiry=4.0)
+    return httpx2.AsyncHTTPTransport(trust_env=False, verify=_tls(), limits=limits)

@@ -10,7 +10,7 @@ from typing import Any
 from app.domain.errors import CapabilityUnavailable, VendorError
 from app.domain.kwork import MobileSession
 from app.marketplaces.kwork.mobile.envelope import Envelope, unwrap
-from app.marketplaces.kwork.mobile.methods import Method, Token, allowed
+from app.marketplaces.kwork.mobile.methods import ForbiddenCall, Method, Token, allowed
 from app.marketplaces.kwork.transport import Transport
 from app.marketplaces.kwork.values import Drift
 
@@ -53,20 +53,29 @@ class Calls:
         """
         form = {key: str(value) for key, value in (given or {}).items() if value is not None}
         method = allowed(name, frozenset(form))
-        form |= self._credentials(method)
+        if method.irrevocable:
+            raise ForbiddenCall(
+                f"mobile method {name} changes something: it is planned and marked, not called"
+            )
+        form |= self.credentials(method)
         answer = await self._transport.send(
             "POST",
             f"/{name}",
-            write=method.write,
+            write=False,
             form=form,
-            headers={"Authorization": self._authorization()},
+            headers=self.headers(),
         )
         try:
             return unwrap(name, answer, empty_number=method.empty_number, drift=self.drift)
         except VendorError as error:
-            raise _without_secrets(error, form) from None
+            raise without_secrets(error, form) from None
 
-    def _credentials(self, method: Method) -> dict[str, str]:
+    @property
+    def transport(self) -> Transport:
+        return self._transport
+
+    def credentials(self, method: Method) -> dict[str, str]:
+        """Token and device, as the method wants them. Raises ``CapabilityUnavailable`` without a session."""
         if method.token is Token.NEVER or (self.session is None and method.token is Token.IF_THERE):
             return {}
         if self.session is None:
@@ -76,12 +85,13 @@ class Calls:
             )
         return {"token": self.session.token, "uad": self.session.uad}
 
-    def _authorization(self) -> str:
+    def headers(self) -> dict[str, str]:
+        """The app's key. Raises ``CapabilityUnavailable`` without one."""
         if self._key is None:
             raise CapabilityUnavailable(
                 "Мобильный API Kwork выключен: задайте KWORK_MOBILE_KEY.", code="kwork_mobile_key_missing"
             )
-        return self._key
+        return {"Authorization": self._key}
 
 
 def _basic(app_key: str) -> str | None:
@@ -91,7 +101,7 @@ def _basic(app_key: str) -> str | None:
     return "Basic " + (base64.b64encode(key.encode()).decode() if ":" in key else key)
 
 
-def _without_secrets(error: VendorError, form: Mapping[str, Any]) -> VendorError:
+def without_secrets(error: VendorError, form: Mapping[str, Any]) -> VendorError:
     """Kwork's own words stand in some errors: what we sent in confidence must not come back in them."""
     detail = error.detail
     for name in _SECRETS:

@@ -1,4 +1,4 @@
-"""Dialogs and their messages. Nothing here marks anything as read."""
+"""Dialogs and their messages, read. Nothing here marks anything as read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,17 @@ from app.domain.kwork import Dialog, Message, Page, Person, Surface
 from app.marketplaces.kwork.mobile.calls import Calls
 from app.marketplaces.kwork.mobile.envelope import rows_of
 from app.marketplaces.kwork.mobile.readers import address, attachment, chat_text, flag, moment
-from app.marketplaces.kwork.values import Fields, count, drifted, identifier, integer, label, text, unix
+from app.marketplaces.kwork.values import (
+    Fields,
+    count,
+    drifted,
+    identifier,
+    integer,
+    label,
+    mapping,
+    text,
+    unix,
+)
 
 INBOX_ENTITY = 9
 """``entity_type`` of a chat message among order events [SPEC]; ids of the two kinds may coincide."""
@@ -49,6 +59,14 @@ class Line:
     ENTITY = "entity_type"  # [SPEC] /getInboxTracks alone
 
 
+class Allow:
+    """Fields of ``/isDialogAllow``: a code, and beside it what the codes are called."""
+
+    NOW = "privateMessageStatus"  # [SPEC]
+    NAMES = "privateMessageStatuses"  # [SPEC] the names themselves are not known
+    WORD = "allow"  # a guess
+
+
 async def dialogs(calls: Calls, page: int) -> Page[Dialog]:
     """One page of conversations, latest first."""
     envelope = await calls.call("dialogs", {"page": page})
@@ -80,6 +98,19 @@ async def recent_messages(calls: Calls, username: str, limit: int) -> tuple[Mess
     )
     chat = [row for row in envelope.rows() if row.may(integer, Line.ENTITY) in (None, INBOX_ENTITY)]
     return tuple(sorted((_message(row, username, calls.web_url) for row in chat), key=_place))
+
+
+async def may_write(calls: Calls, user_id: int) -> bool:
+    """Whether Kwork lets the account write to this user [LIVE].
+
+    The answer names the codes of what forbids writing, and the code now [SPEC]; a code without a name, or
+    one whose name speaks of allowing, forbids nothing.
+    """
+    fields = (await calls.call("isDialogAllow", {"receiverId": user_id})).record()
+    now = fields.need(integer, Allow.NOW)
+    codes = fields.may(mapping, Allow.NAMES) or {}
+    name = next((name for name, code in codes.items() if code in (now, str(now))), None)
+    return name is None or Allow.WORD in name.casefold()
 
 
 def _dialog(row: Fields, web_url: str) -> Dialog:

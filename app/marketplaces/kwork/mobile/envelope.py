@@ -107,13 +107,13 @@ def unwrap(
     Raises whatever ``errors.REFUSALS`` tells, ``CapabilityUnavailable`` for a wrong app key, ``Maintenance``,
     ``Blocked``, ``Unavailable`` (empty or cut), ``LayoutChanged`` (any other page).
     """
-    body = _json_object(method, answer)
+    body = json_object(method, answer)
     if not _is_refusal(body):
         return Envelope(method, body, drift)
-    number = _number(body.get("error_code"))
+    number = error_number(body)
     if empty_number is not None and number == empty_number:
         return Envelope(method, {"success": True}, drift, known_empty=True)
-    error = refusal(_said(body), number, wait_seconds=_wait(body))
+    error = refusal(said(body), number, wait_seconds=wait_seconds(body))
     pass_token = body.get(PASS_TOKEN)
     if isinstance(error, CaptchaRequired) and isinstance(pass_token, str):
         error.pass_token = pass_token or None
@@ -157,7 +157,8 @@ def _row(item: object, path: str) -> object:
     return item
 
 
-def _json_object(method: str, answer: Answer) -> Mapping[str, Any]:
+def json_object(method: str, answer: Answer) -> Mapping[str, Any]:
+    """The answer's JSON. Raises what a page, an empty or a cut answer means, ``LayoutChanged`` else."""
     start = answer.body[:64].lstrip(b"\xef\xbb\xbf \r\n\t")[:1]
     if start not in (b"{", b"["):
         raise _no_json(method, answer)
@@ -190,7 +191,7 @@ def _is_refusal(body: Mapping[str, Any]) -> bool:
     return success in _REFUSED
 
 
-def _said(body: Mapping[str, Any]) -> str:
+def said(body: Mapping[str, Any]) -> str:
     """All texts of a refusal: ``error`` is one, ``errors[].text`` are more [SPEC]."""
     more = body.get("errors")
     texts = [body.get("error"), *(item.get("text") for item in _objects(more))]
@@ -208,7 +209,13 @@ def _number(value: object) -> int | None:
         return None
 
 
-def _wait(body: Mapping[str, Any]) -> int | None:
+def error_number(body: Mapping[str, Any]) -> int | None:
+    """Kwork's ``error_code``, if there is one."""
+    return _number(body.get("error_code"))
+
+
+def wait_seconds(body: Mapping[str, Any]) -> int | None:
+    """``expire_time``: seconds until a message may be sent again [LIVE]."""
     inner = body.get(RESPONSE)
     return _number(inner.get("expire_time")) if isinstance(inner, dict) else None
 

@@ -127,7 +127,7 @@ async def order_details(calls: Calls, order_id: int) -> OrderDetails:
         raise drifted(row.at(Row.ID), "names another order")
     provided, sent = await _provided(calls, order_id, row)
     details = page.maybe_inner("details")
-    stages = tuple(_stage(fields) for fields in rows_of(page, "stages"))
+    stages = tuple(stage(fields) for fields in rows_of(page, "stages"))
     order = _order(row, header.inner(Row.BUYER), _status(row, page), calls.web_url, stages)
     files = [*_files(details, calls.web_url), *sent, *await _thread_files(calls, order_id, row)]
     return OrderDetails(
@@ -160,7 +160,8 @@ async def _thread_files(calls: Calls, order_id: int, row: Fields) -> list[Attach
     return [attachment(fields, calls.web_url) for fields in rows]
 
 
-def _stage(fields: Fields) -> Stage:
+def stage(fields: Fields) -> Stage:
+    """One of ``stages`` of ``/getOrderDetails`` [SPEC]."""
     return Stage(
         id=fields.need(identifier, "id"),
         number=fields.need(count, "number"),

@@ -1,4 +1,4 @@
-"""The mobile surface: everything that is read through ``api.kwork.ru``, in the service's own words.
+"""The mobile surface: what is read and sent through ``api.kwork.ru``, in the service's own words.
 
 Errors of every reading: ``AuthExpired``, ``ChallengeRequired``, ``Blocked``, ``Maintenance``, ``Unavailable``,
 ``RateLimited``, ``Rejected``, ``LayoutChanged`` (with the field's path), ``CapabilityUnavailable`` (no app key, a
@@ -26,8 +26,20 @@ from app.domain.kwork import (
     ProjectFilter,
     UserProfile,
 )
+from app.domain.writing import Answered, CancelReason, Marker, Offer, OrderPermissions, PlannedCall
 from app.marketplaces.kwork.mapping import OrderFilter
-from app.marketplaces.kwork.mobile import chat, exchange, gigs, orders, session, thread, users
+from app.marketplaces.kwork.mobile import (
+    chat,
+    exchange,
+    gigs,
+    offers,
+    orders,
+    permissions,
+    sending,
+    session,
+    thread,
+    users,
+)
 from app.marketplaces.kwork.mobile.calls import Calls, utc_now
 from app.marketplaces.kwork.mobile.thread import NEWEST_EVENTS
 from app.marketplaces.kwork.transport import Transport
@@ -122,6 +134,31 @@ class MobileSurface:
     ) -> tuple[OrderEvent, ...]:
         """The order's thread, oldest first; at most the ``newest`` ones, only those after ``since_id``."""
         return await thread.order_events(self._calls, order_id, since_id=since_id, newest=newest)
+
+    async def recent_events(self, order_id: int, newest: int = 50) -> tuple[OrderEvent, ...]:
+        """The newest events (50 at most) of an order's thread with their ``message_key``, oldest first."""
+        return await thread.recent_events(self._calls, order_id, newest)
+
+    async def offers(self, page: int = 1) -> Page[Offer]:
+        return await offers.offers(self._calls, page)
+
+    async def offer_on(self, project_id: int) -> Offer | None:
+        """See ``offers.offer_on``: of as many calls as the list has pages."""
+        return await offers.offer_on(self._calls, project_id)
+
+    async def order_permissions(self, order_id: int) -> OrderPermissions:
+        """See ``permissions.order_permissions``: of three calls."""
+        return await permissions.order_permissions(self._calls, order_id)
+
+    async def cancel_reasons(self, order_id: int) -> tuple[CancelReason, ...]:
+        return await permissions.cancel_reasons(self._calls, order_id)
+
+    async def may_write(self, user_id: int) -> bool:
+        return await chat.may_write(self._calls, user_id)
+
+    async def carry_out(self, call: PlannedCall, marker: Marker | None = None) -> Answered:
+        """See ``sending.carry_out``."""
+        return await sending.carry_out(self._calls, call, marker)
 
     async def dialogs(self, page: int = 1) -> Page[Dialog]:
         return await chat.dialogs(self._calls, page)

@@ -23,6 +23,7 @@ class Track:
     TEXT = "text"
     TITLE = "title"
     FILES = "files"
+    KEY = "message_key"
 
 
 async def order_events(
@@ -45,16 +46,27 @@ async def order_events(
     return tuple(wanted[seen:][-newest:])
 
 
-async def _events(calls: Calls, order_id: int, before: int | None) -> list[OrderEvent]:
+async def recent_events(calls: Calls, order_id: int, newest: int) -> tuple[OrderEvent, ...]:
+    """The ``newest`` events (50 at most) of one call, oldest first."""
+    rows = await tracks(calls, order_id, limit=min(newest, EVENTS_PER_CALL))
+    return tuple(sorted((_event(row, order_id, calls.web_url) for row in rows), key=_place))
+
+
+async def tracks(
+    calls: Calls, order_id: int, *, before: int | None = None, limit: int = EVENTS_PER_CALL
+) -> list[Fields]:
+    """Rows of one call, as Kwork orders them: the newest, or those before an event."""
     envelope = await calls.call(
-        "getTracks",
-        {"orderId": order_id, "trackId": before, "direction": "before", "limit": EVENTS_PER_CALL},
+        "getTracks", {"orderId": order_id, "trackId": before, "direction": "before", "limit": limit}
     )
     if not envelope.body.get("response"):
-        return [_event(row, order_id, calls.web_url) for row in envelope.rows()]
+        return envelope.rows()
     inner = envelope.record()
-    rows = row_list(inner.raw("messages"), inner.at("messages"), envelope.drift)
-    return [_event(row, order_id, calls.web_url) for row in rows]
+    return row_list(inner.raw("messages"), inner.at("messages"), envelope.drift)
+
+
+async def _events(calls: Calls, order_id: int, before: int | None) -> list[OrderEvent]:
+    return [_event(row, order_id, calls.web_url) for row in await tracks(calls, order_id, before=before)]
 
 
 def _event(row: Fields, order_id: int, web_url: str) -> OrderEvent:
@@ -68,6 +80,7 @@ def _event(row: Fields, order_id: int, web_url: str) -> OrderEvent:
         author_id=row.may(integer, Track.AUTHOR) or None,
         text=row.may(chat_text, Track.TEXT) or row.may(text, Track.TITLE),
         files=tuple(attachment(file, web_url) for file in rows_of(row, Track.FILES)),
+        message_key=row.may(text, Track.KEY) or None,
     )
 
 

@@ -89,6 +89,58 @@ class Want:
     """Values of ``wantModelStatuses`` and what we call them."""
 
 
+class OfferForm:
+    """State of ``/new_offer``. What is not marked is a guess: no capture is public."""
+
+    DRAFT_KEY: Final[Names] = ("draftKey", "draft_key")  # LIVE: the page holds one, where is not told
+    CONNECTS: Final = "connect"  # LIVE
+    CONNECTS_LEFT: Final[Names] = ("connect_points",)  # LIVE
+    CONNECTS_ALL: Final[Names] = ("accrued_connect_points",)  # LIVE
+    MIN_PRICE: Final[Names] = ("minPrice", "categoryMinPrice")
+    MAX_PRICE: Final[Names] = ("maxPrice",)
+    DURATIONS: Final = "availableDurations"  # CAP: of a project
+
+
+class Requirements:
+    """``data`` of ``/wants/<id>/check_offer_notify`` [LIVE]; what the flags mean is read from their names."""
+
+    PORTFOLIO: Final[Names] = ("isUserNeedPortfolio",)
+    GIG: Final[Names] = ("isUserNeedKworkNotify",)
+    RUBRIC: Final[Names] = ("userNeedPortfolioRubricName",)
+
+
+class GigFields:
+    """Names in the form of a gig [LIVE], and where the page's state keeps what the form lacks."""
+
+    STATE: Final = "kwork"
+    ATTRIBUTES: Final = "attributes"
+    ATTRIBUTE: Final = "attribute"
+    FAQ: Final = "faq"
+    MARK: Final = ("is_save_kwork", "1")
+    TITLE: Final = "title"
+    DESCRIPTION: Final = "description"
+    DAYS: Final = "work_time"
+    ESSENTIAL: Final = ("title", "category_id", "description", "work_time")
+    """No gig is without them: a form that lacks one was not read whole and must not be submitted."""
+    PRICES: Final = ("price", "min_volume_price")
+    """A gig sold whole has the first [CODE], one sold by volume the second [LIVE]."""
+    KNOWN: Final = (
+        *("draft_id", "lang", "title", "category_id", "description", "instruction", "auditory"),
+        *("service_size", "volume", "work_time", "price", "min_volume_price"),
+    )
+
+
+class Bounds:
+    """``/api/freeprice/categorygetprices``: steps of a rubric's prices [LIVE], or the bounds themselves."""
+
+    PRICES: Final = "prices"
+    STEPS: Final = "priceGradation"
+    STEP: Final[Names] = ("price", "value")
+    DATA: Final = "data"
+    MIN: Final[Names] = ("min", "min_price")
+    MAX: Final[Names] = ("max", "max_price")
+
+
 class OwnFlags:
     """One value of ``userNeedPortfolioList`` [CAP]."""
 

@@ -1,6 +1,7 @@
 """Every address of the web surface that may be called: the transport refuses anything else.
 
-Marks as in ``selectors.py``. Reading only: nothing here moves money, sends, edits or deletes.
+Marks as in ``selectors.py``. Nothing here moves money, deletes a gig or changes a password. What others see
+and cannot be taken back is marked so: it leaves only with a marker.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Final
+
+from app.marketplaces.kwork.transport import Leave
 
 HOME: Final = "/"
 LOGIN: Final = "/login"
@@ -19,11 +22,28 @@ INBOX: Final = "/inbox"
 TRACK: Final = "/track"
 CATEGORIES: Final = "/get_categories"
 LOGIN_BY_TOKEN: Final = "/login-by-token"  # noqa: S105 - an address
+OFFER_FORM: Final = "/new_offer"
+QUICK_FAQ: Final = "/quick-faq/init"
+OFFER_DRAFT: Final = "/wants/create_offer_draft"
+TEMPLATE_CHECK: Final = "/projects/check_is_template"
+UPLOAD: Final = "/api/file/upload"
+CREATE_OFFER: Final = "/api/offer/createoffer"
+DELETE_OFFER: Final = "/api/offer/deleteoffer"
+SEND_MESSAGE: Final = "/sendmessage"
+GIG_FORM: Final = "/edit"
+SAVE_GIG: Final = "/save_kwork"
+START_GIG: Final = "/manage_kworks/activate"
+PAUSE_GIG: Final = "/manage_kworks/suspend"
+CATEGORY_PRICES: Final = "/api/freeprice/categorygetprices"
 
 
 def project(project_id: int) -> str:
     """``/projects/<id>`` answers 302 to this [LIVE]."""
     return f"/projects/{project_id}/view"
+
+
+def offer_requirements(project_id: int) -> str:
+    return f"/wants/{project_id}/check_offer_notify"
 
 
 def user(username: str) -> str:
@@ -37,6 +57,7 @@ class Allowed:
     method: str
     pattern: re.Pattern[str]
     sure: str
+    irrevocable: bool = False
 
 
 ALLOWED: Final = (
@@ -51,12 +72,28 @@ ALLOWED: Final = (
     Allowed("GET", re.compile(r"/user/[^/]+"), "CODE"),
     Allowed("GET", re.compile("/get_categories"), "CLAIM"),
     Allowed("GET", re.compile("/login-by-token"), "SPEC"),
+    Allowed("GET", re.compile("/new_offer"), "LIVE"),
+    Allowed("GET", re.compile(r"/wants/\d+/check_offer_notify"), "LIVE"),
+    Allowed("POST", re.compile("/quick-faq/init"), "LIVE"),
+    Allowed("POST", re.compile("/wants/create_offer_draft"), "LIVE"),
+    Allowed("POST", re.compile("/projects/check_is_template"), "LIVE"),
+    Allowed("POST", re.compile("/api/file/upload"), "LIVE"),
+    Allowed("POST", re.compile("/api/offer/createoffer"), "LIVE", irrevocable=True),
+    Allowed("POST", re.compile("/api/offer/deleteoffer"), "LIVE", irrevocable=True),
+    Allowed("POST", re.compile("/sendmessage"), "CAP / CODE", irrevocable=True),
+    Allowed("GET", re.compile("/edit"), "LIVE"),
+    Allowed("GET", re.compile("/api/freeprice/categorygetprices"), "LIVE"),
+    Allowed("POST", re.compile("/save_kwork"), "LIVE", irrevocable=True),
+    Allowed("POST", re.compile("/manage_kworks/(activate|suspend)"), "LIVE", irrevocable=True),
 )
 
 
-def allows(method: str, path: str) -> bool:
+def allows(method: str, path: str) -> Leave:
     """The allow-list, handed to ``Transport``."""
-    return any(entry.method == method and entry.pattern.fullmatch(path) for entry in ALLOWED)
+    for entry in ALLOWED:
+        if entry.method == method and entry.pattern.fullmatch(path):
+            return Leave.MARKED if entry.irrevocable else Leave.FREELY
+    return Leave.NEVER
 
 
 class ProjectQuery:

@@ -1,8 +1,8 @@
-"""``WebSurface``: Kwork's site read over HTTP, signed out or with a browser's session. Reading only.
+"""``WebSurface``: Kwork's site read over HTTP, signed out or with a browser's session.
 
 Every method answers with data or a known empty page, or raises: ``AuthExpired``, ``ChallengeRequired``,
 ``Blocked``, ``Maintenance``, ``Unavailable``, ``RateLimited``, ``LayoutChanged``, ``NotFound``.
-What was read although something in it drifted goes to ``on_drift``.
+What was read although something in it drifted goes to ``on_drift``. What is sent: see ``writing``.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 import logging
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from app.domain.errors import AuthExpired, CapabilityUnavailable, Invalid, NotFound, Rejected
+from app.domain.errors import AuthExpired, CapabilityUnavailable, Invalid, NotFound
 from app.domain.kwork import (
     Category,
     Dialog,
@@ -30,13 +30,14 @@ from app.domain.kwork import (
 )
 from app.marketplaces.kwork import values
 from app.marketplaces.kwork.selectors import Header
-from app.marketplaces.kwork.transport import Answer, Transport
+from app.marketplaces.kwork.transport import Transport
 from app.marketplaces.kwork.values import drifted
 from app.marketplaces.kwork.web import paths
 from app.marketplaces.kwork.web.document import Document
+from app.marketplaces.kwork.web.fetch import Fetch, Query, leads_to_login
 from app.marketplaces.kwork.web.fields import State, Window
 from app.marketplaces.kwork.web.filters import query_of, sifted
-from app.marketplaces.kwork.web.guards import PageKind, expect, kind_of, refuse_walls
+from app.marketplaces.kwork.web.guards import PageKind, kind_of, refuse_walls
 from app.marketplaces.kwork.web.order_of_pages import OrderOfPages
 from app.marketplaces.kwork.web.pages.categories import read_categories, unwrap_categories
 from app.marketplaces.kwork.web.pages.gigs import GigPage, Group, read_gigs
@@ -45,9 +46,9 @@ from app.marketplaces.kwork.web.pages.orders import read_orders
 from app.marketplaces.kwork.web.pages.profile import read_profile
 from app.marketplaces.kwork.web.pages.projects import read_project, read_projects
 from app.marketplaces.kwork.web.reading import Reading, Way
+from app.marketplaces.kwork.web.writing import WebWriting
 
 T = TypeVar("T")
-Query = Mapping[str, str] | Sequence[tuple[str, str]]
 
 _log = logging.getLogger(__name__)
 _USERNAME = re.compile(r"[\w.-]{1,100}")
@@ -87,8 +88,9 @@ class WebSurface:
         on_drift: Callable[[DriftReport], None] = log_drift,
     ) -> None:
         self._transport = transport
-        self._session = session
+        self._fetch = Fetch(transport, session)
         self._on_drift = on_drift
+        self.writing = WebWriting(self._fetch, self._told)
         self._site = transport.base_url
         self._order_of_pages = OrderOfPages()
 
@@ -103,14 +105,14 @@ class WebSurface:
         With bounds on offers the page holds fewer and ``total`` is ``None``: the site has buckets only.
         """
         wanted = wanted or ProjectFilter()
-        document = await self._document(paths.PROJECTS, PageKind.PROJECTS, query_of(wanted, page))
+        document = await self._fetch.document(paths.PROJECTS, PageKind.PROJECTS, query_of(wanted, page))
         found = self._told("projects", read_projects(document, site=self._site, asked=page))
         self._order_of_pages.check(wanted, found)
         return sifted(wanted, found)
 
     async def project(self, project_id: int) -> Project:
         """One project with its full text. Raises ``NotFound`` for one that is gone."""
-        document = await self._document(paths.project(project_id), PageKind.PROJECT)
+        document = await self._fetch.document(paths.project(project_id), PageKind.PROJECT)
         project = self._told("project", read_project(document, site=self._site))
         if project.id != project_id:
             raise drifted(f"{State.WANT}.id", "is not the project that was asked for")
@@ -120,19 +122,19 @@ class WebSurface:
         """Ten orders, newest first. ``status``: all, active, delivered, completed, cancelled, unpaid."""
         if status not in paths.OrderQuery.STATUSES:
             raise Invalid("unknown filter of orders", field="status")
-        self._need_session()
+        self._fetch.need_session()
         query = {
             paths.OrderQuery.PAGE: str(page),
             paths.OrderQuery.STATUS: status,
             **dict(paths.OrderQuery.NEWEST_FIRST),
         }
-        answer = await self._get(paths.ORDERS, query)
-        data = self._json(answer)
+        answer = await self._fetch.get(paths.ORDERS, query)
+        data = self._fetch.json(answer)
         return self._told("orders", read_orders(data, site=self._site, asked=page, status=status))
 
     async def gigs(self) -> Page[Gig]:
         """All gigs of the account, over all groups and their pages."""
-        self._need_session()
+        self._fetch.need_session()
         first = await self._gig_page({"group": "all"})
         found = [gig for group in first.groups for gig in await self._gigs_of(group)]
         if not first.groups and not first.known_empty:
@@ -146,23 +148,23 @@ class WebSurface:
             raise CapabilityUnavailable(
                 "Сайт Kwork показывает только 50 последних диалогов: остальные видны мобильной части (KWORK_MOBILE_KEY)."
             )
-        self._need_session()
-        return self._told("dialogs", read_inbox(await self._document(paths.INBOX, PageKind.INBOX)))
+        self._fetch.need_session()
+        return self._told("dialogs", read_inbox(await self._fetch.document(paths.INBOX, PageKind.INBOX)))
 
     async def user_profile(self, username: str) -> UserProfile:
         """Public profile; works signed out. Raises ``NotFound``."""
         if not _USERNAME.fullmatch(username):
             raise NotFound("Kwork has no such user")
-        document = await self._document(paths.user(username), PageKind.USER)
+        document = await self._fetch.document(paths.user(username), PageKind.USER)
         return self._told("user", read_profile(document, site=self._site))
 
     async def categories(self) -> tuple[Category, ...]:
         """Rubrics and subrubrics, parents first; from their own call, else from the exchange's state."""
-        answer = await self._get(paths.CATEGORIES, {"lang": "ru"})
+        answer = await self._fetch.get(paths.CATEGORIES, {"lang": "ru"})
         if answer.is_json and answer.status == 200:
             tree, path = unwrap_categories(values.parse_json(answer.body, "categories"))
             return self._told("categories", read_categories(tree, path, Way.JSON))
-        document = await self._document(paths.PROJECTS, PageKind.PROJECTS, query_of(ProjectFilter(), 1))
+        document = await self._fetch.document(paths.PROJECTS, PageKind.PROJECTS, query_of(ProjectFilter(), 1))
         tree = document.state.get(State.CATEGORIES)
         return self._told("categories", read_categories(tree, State.CATEGORIES, Way.STATE))
 
@@ -188,25 +190,25 @@ class WebSurface:
         Opens the home page afterwards, so that ``csrf_user_token`` appears. Raises ``AuthExpired`` when the
         token is refused, ``Invalid`` for an address of another host.
         """
-        answer = await self._get(paths.LOGIN_BY_TOKEN, {"web_auth_token": self._token(url_or_token)})
-        if _leads_to_login(answer):
+        answer = await self._fetch.get(paths.LOGIN_BY_TOKEN, {"web_auth_token": self._token(url_or_token)})
+        if leads_to_login(answer):
             raise AuthExpired("Kwork не принял одноразовый токен входа.")
-        document = Document((await self._get(paths.HOME, {})).body)
+        document = Document((await self._fetch.get(paths.HOME)).body)
         refuse_walls(kind_of(document))
         if document.user_id is None:
             raise AuthExpired("Kwork не впустил по одноразовому токену.")
-        self._session = WebSession(
+        self._fetch.session = WebSession(
             self._transport.cookies, user_id=document.user_id, user_agent=self._transport.user_agent
         )
-        return self._session
+        return self._fetch.session
 
     async def _own_page(self) -> Document | None:
         """The private page, or the home page it leads to; None when it leads to the login page."""
-        answer = await self._get(paths.SELLER, {})
-        if _leads_to_login(answer):
+        answer = await self._fetch.get(paths.SELLER)
+        if leads_to_login(answer):
             return None
         if answer.redirect is not None:
-            answer = await self._get(paths.HOME, {})
+            answer = await self._fetch.get(paths.HOME)
         document = Document(answer.body)
         kind = kind_of(document)
         refuse_walls(kind)
@@ -246,52 +248,10 @@ class WebSurface:
         return list(found.values())
 
     async def _gig_page(self, query: Query) -> GigPage:
-        document = await self._document(paths.GIGS, PageKind.GIGS, query)
+        document = await self._fetch.document(paths.GIGS, PageKind.GIGS, query)
         return self._told("gigs", read_gigs(document, site=self._site, group=dict(query).get("group")))
-
-    async def _document(self, path: str, kind: PageKind, query: Query = ()) -> Document:
-        answer = await self._get(path, query)
-        if _leads_to_login(answer):
-            raise AuthExpired("Kwork отправляет на страницу входа: сессия закончилась.")
-        if answer.status in (404, 410) or (kind is PageKind.PROJECT and answer.redirect is not None):
-            refuse_walls(kind_of(Document(answer.body)))
-            raise NotFound("Kwork has no such page")
-        if answer.redirect is not None:
-            raise drifted("redirect", "leads away from the page")
-        document = Document(answer.body)
-        expect(document, kind, with_session=self._session is not None)
-        return document
-
-    def _json(self, answer: Answer) -> object:
-        """A JSON body, or what the page shown instead of it means."""
-        if _leads_to_login(answer):
-            raise AuthExpired("Kwork отправляет на страницу входа: сессия закончилась.")
-        if answer.body.lstrip()[:1] in (b"{", b"["):
-            return values.parse_json(answer.body, "answer")
-        document = Document(answer.body)
-        kind = kind_of(document)
-        refuse_walls(kind)
-        if kind is PageKind.LOGIN or document.signed_in is False:
-            raise AuthExpired("Kwork показывает страницу гостя: сессия закончилась.")
-        raise drifted("answer", "is no JSON")
-
-    async def _get(self, path: str, query: Query) -> Answer:
-        answer = await self._transport.send("GET", path, write=False, params=query or None)
-        if answer.status == 401:
-            raise AuthExpired("Kwork ответил 401: сессия закончилась.")
-        if answer.status >= 400 and answer.status not in (404, 410):
-            raise Rejected(f"Kwork ответил кодом HTTP {answer.status}.")
-        return answer
-
-    def _need_session(self) -> None:
-        if self._session is None:
-            raise AuthExpired("Для этого чтения нужен вход на сайт Kwork.")
 
     def _told(self, reading: str, read: Reading[T]) -> T:
         if read.drift or read.unreadable:
             self._on_drift(DriftReport(reading, read.drift, read.unreadable))
         return read.value
-
-
-def _leads_to_login(answer: Answer) -> bool:
-    return answer.redirect is not None and answer.redirect.partition("?")[0].rstrip("/") == paths.LOGIN
