@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from app.api.app import create_app
+from app.bootstrap import FileUseCases
 from app.core.crypto import SecretBox, new_key
 from app.core.database import Database
 from app.core.limits import RateLimits
@@ -30,6 +32,7 @@ from app.services.container import LeadState, Probe, Services
 from app.services.crm_connections import CrmConnectors
 from app.services.kwork_client import KworkClients
 from app.services.push_deliveries import PushDeliveries
+from app.services.read_attachments import ReadAttachments
 from app.services.read_categories import Categories
 from app.services.read_exchange import ReadExchange
 from app.services.sync import Sync
@@ -73,6 +76,7 @@ class Api:
     passwords: Passwords
     push_leads: FakePushLeads = field(default_factory=FakePushLeads)
     read_account: FakeReadAccount = field(default_factory=FakeReadAccount)
+    files: FileUseCases = field(kw_only=True)
 
     def client(self, token: str | None = None, **headers: str) -> httpx2.AsyncClient:
         """A client that sends this token; never follows a redirect."""
@@ -146,6 +150,7 @@ def build_api(database: Database, *, accounts: ConnectAccount | None = None, **c
         async with database.shared() as connection:
             return bool(await connection.fetchval("SELECT true"))
 
+    files = FileUseCases.of(settings, database)
     services = Services(
         database=database,
         authenticator=Authenticator(database, tokens, rules),
@@ -157,15 +162,19 @@ def build_api(database: Database, *, accounts: ConnectAccount | None = None, **c
         push_leads=push_leads,
         read_account=read_account,
         sync=Sync(database, accounts, exchange, deliveries, connectors),
+        files=files.files,
+        receive_files=files.receive,
+        attachments=ReadAttachments(database, accounts, seconds=settings.kwork_download_seconds),
         probes=(Probe("database", True, database_is_there),),
     )
-    return Api(create_app(services, settings), settings, database, passwords, push_leads, read_account)
+    app = create_app(services, settings)
+    return Api(app, settings, database, passwords, push_leads, read_account, files=files)
 
 
 @pytest_asyncio.fixture
-async def api(database: Database) -> AsyncIterator[Api]:
-    """The application over an empty database."""
-    yield build_api(database)
+async def api(database: Database, tmp_path: Path) -> AsyncIterator[Api]:
+    """The application over an empty database and an empty data folder."""
+    yield build_api(database, data_dir=tmp_path)
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ class Capability(StrEnum):
     PROFILE = "profile"
     USER_PROFILES = "user_profiles"
     CATEGORIES = "categories"
+    ATTACHMENTS = "attachments"
 
 
 @dataclass(frozen=True, slots=True)

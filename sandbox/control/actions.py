@@ -26,8 +26,9 @@ def plain(thing: Any) -> dict[str, Any]:
         if isinstance(member, property):
             row[name] = getattr(thing, name)
     row.pop("content", None)
-    for stored in row.get("files", ()):
+    for file, stored in zip(getattr(thing, "files", ()), row.get("files", ()), strict=True):
         stored.pop("content", None)
+        stored["path"] = file.path
     return row
 
 

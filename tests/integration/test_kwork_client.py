@@ -77,6 +77,12 @@ def desk(kwork_stand: Stand) -> Desk:
     return Desk(kwork_stand)
 
 
+async def download(client: KworkClient, stand: Stand) -> bytes:
+    file = next(one for order in stand.orders() for one in order["files"])
+    async with client.attachment(file["path"], seconds=30) as found:
+        return b"".join([chunk async for chunk in found.chunks])
+
+
 READINGS: dict[Capability, Any] = {
     Capability.PROJECTS: lambda client, stand: client.projects(),
     Capability.ORDERS: lambda client, stand: client.orders(),
@@ -87,6 +93,7 @@ READINGS: dict[Capability, Any] = {
     Capability.PROFILE: lambda client, stand: client.own_profile(),
     Capability.USER_PROFILES: lambda client, stand: client.user_profile(stand.username),
     Capability.CATEGORIES: lambda client, stand: client.categories(),
+    Capability.ATTACHMENTS: download,
 }
 PUBLIC = {Capability.PROJECTS, Capability.USER_PROFILES, Capability.CATEGORIES}
 
@@ -99,9 +106,16 @@ PUBLIC = {Capability.PROJECTS, Capability.USER_PROFILES, Capability.CATEGORIES}
         ({"mobile": True}, PUBLIC),
         (
             {"web": True},
-            PUBLIC | {Capability.ORDERS, Capability.GIGS, Capability.DIALOGS, Capability.PROFILE},
+            PUBLIC
+            | {
+                Capability.ORDERS,
+                Capability.GIGS,
+                Capability.DIALOGS,
+                Capability.PROFILE,
+                Capability.ATTACHMENTS,
+            },
         ),
-        ({"key": True, "mobile": True}, set(Capability)),
+        ({"key": True, "mobile": True}, set(Capability) - {Capability.ATTACHMENTS}),
         ({"key": True, "mobile": True, "web": True}, set(Capability)),
     ],
 )

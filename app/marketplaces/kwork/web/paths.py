@@ -21,6 +21,10 @@ CATEGORIES: Final = "/get_categories"
 LOGIN_BY_TOKEN: Final = "/login-by-token"  # noqa: S105 - an address
 
 
+FILE: Final = re.compile(r"/files/.+")
+"""Attachments are under ``/files/uploaded/…`` [CAP]; only what starts like that is fetched with the cookies."""
+
+
 def project(project_id: int) -> str:
     """``/projects/<id>`` answers 302 to this [LIVE]."""
     return f"/projects/{project_id}/view"
@@ -51,6 +55,7 @@ ALLOWED: Final = (
     Allowed("GET", re.compile(r"/user/[^/]+"), "CODE"),
     Allowed("GET", re.compile("/get_categories"), "CLAIM"),
     Allowed("GET", re.compile("/login-by-token"), "SPEC"),
+    Allowed("GET", FILE, "CAP"),
 )
 
 
