@@ -21,6 +21,7 @@ from app.api.app import create_app
 from app.bootstrap import FileUseCases
 from app.core.crypto import SecretBox, new_key
 from app.core.database import Database
+from app.core.file_folder import FileFolder
 from app.core.limits import RateLimits
 from app.core.passwords import Passwords
 from app.core.settings import Settings
@@ -188,6 +189,7 @@ class Shop:
     dialog_id: UUID
     partner: str
     canary: str
+    file_id: UUID
 
 
 async def stock(owner: asyncpg.Connection, tenant_id: str, number: int) -> Shop:
@@ -233,7 +235,31 @@ async def stock(owner: asyncpg.Connection, tenant_id: str, number: int) -> Shop:
         number,
         canary,
     )
-    return Shop(tenant_id, account_id, number, number, dialog_id, f"partner_of_{tenant_id}", canary)
+    file_id = await add_file_row(owner, tenant_id, f"{canary}.txt", canary.encode())
+    partner = f"partner_of_{tenant_id}"
+    return Shop(tenant_id, account_id, number, number, dialog_id, partner, canary, file_id)
+
+
+async def add_file_row(owner: asyncpg.Connection, tenant_id: str, name: str, content: bytes) -> UUID:
+    """A file that is ready, without its content on the disk."""
+    found: UUID = await owner.fetchval(
+        "INSERT INTO files (tenant_id, id, name, media_type, size, sha256, state, uploaded_by, expires_at) "
+        "VALUES ($1, gen_random_uuid(), $2, 'text/plain', $3, sha256($4), 'ready', 'somebody', "
+        "now() + interval '1 day') RETURNING id",
+        tenant_id,
+        name,
+        len(content),
+        content,
+    )
+    return found
+
+
+def put_content(api: Api, tenant_id: str, file_id: UUID, content: bytes) -> Path:
+    """What the file's row tells of, on the disk."""
+    path = FileFolder(api.settings.data_dir / "files").path(tenant_id, file_id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
 
 
 async def add_order(

@@ -11,7 +11,6 @@ from selectolax.lexbor import LexborNode
 from app.marketplaces.kwork import values
 from app.marketplaces.kwork.values import drifted
 
-
 _FOLDER = re.compile(r"/([\w.-]+)/[^/]*$")
 
 
