@@ -7,10 +7,11 @@ a file (login page, wall, planned works) is told apart before the first byte is 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 import httpx2
 
@@ -26,6 +27,7 @@ _MAX_HOPS = 3
 _PAGE_BYTES = 64 * 1024
 """Walls are small pages: what is longer is looked at so far."""
 
+_STEPS = re.compile(r"[/\\]")
 _AS_IT_IS: Mapping[str, str] = {"Accept": "*/*", "Accept-Encoding": "identity"}
 
 
@@ -50,7 +52,7 @@ async def open_download(
     ``ChallengeRequired``, ``Blocked``, ``RateLimited``, ``Maintenance``, ``Unavailable``.
     """
     hosts = KworkHosts(transport.base_url)
-    address = urljoin(transport.base_url + "/", url)
+    address = _joined(transport.base_url + "/", url)
     try:
         async with asyncio.timeout(seconds):
             for _ in range(_MAX_HOPS):
@@ -71,11 +73,21 @@ async def open_download(
         raise Unavailable("Kwork не отдал файл: связь оборвалась.", code="kwork_unreachable") from None
 
 
+def _joined(base: str, url: str) -> str:
+    """As the client will read it: judging another reading of an address than the one asked would be no judging."""
+    try:
+        return str(httpx2.URL(urljoin(base, url)))
+    except (ValueError, httpx2.InvalidURL):
+        raise Rejected("Адрес файла записан неверно.", code="attachment_foreign") from None
+
+
 def _judge(address: str, hosts: KworkHosts) -> None:
     if not hosts.owns(address):
         raise Rejected("Файл лежит не на Kwork: сервис его не скачивает.", code="attachment_foreign")
     parts = urlsplit(address)
-    if hosts.is_home(parts.hostname or "") and not paths.FILE.fullmatch(parts.path):
+    # A server may undo the escapes and walk up from ``/files/`` by itself.
+    climbs = ".." in _STEPS.split(unquote(parts.path))
+    if hosts.is_home(parts.hostname or "") and (climbs or not paths.FILE.fullmatch(parts.path)):
         raise Rejected("Адрес файла не похож на адреса файлов Kwork.", code="attachment_foreign")
 
 
@@ -84,11 +96,8 @@ def _moved(response: httpx2.Response, address: str) -> str | None:
     location = response.headers.get("location")
     if location is None or response.status_code not in (301, 302, 303, 307, 308):
         return None
-    try:
-        target = urljoin(address, location)
-        path = urlsplit(target).path
-    except ValueError:
-        raise Rejected("Kwork отослал за файлом по негодному адресу.", code="attachment_refused") from None
+    target = _joined(address, location)
+    path = urlsplit(target).path
     if path.rstrip("/") == paths.LOGIN:
         raise AuthExpired("Kwork sends to the login page")
     if path == "/not_access.php":

@@ -27,19 +27,26 @@ class KworkHosts:
         return self.is_home(host) or (not self._is_local and ("." + host).endswith(self._family))
 
     def owns(self, url: str) -> bool:
-        """May something be fetched from there? Only by the site's own scheme, and only at its port or the usual one."""
+        """May something be fetched from there? The site at its own port, its subdomains at the usual one, both by the
+        site's scheme.
+        """
         try:
             parts = urlsplit(url)
-            host, port = parts.hostname or "", parts.port
+            host, port = parts.hostname or "", _port(parts)
         except ValueError:
             return False
         if parts.scheme != self._site.scheme or parts.username or parts.password:
             return False
-        return self.is_family(host) and (port is None or _port(parts) == _port(self._site))
+        if self.is_home(host):
+            return port == _port(self._site)
+        return self.is_family(host) and port == _USUAL_PORTS.get(parts.scheme)
 
 
-def _port(parts: SplitResult) -> int:
-    return parts.port or (443 if parts.scheme == "https" else 80)
+_USUAL_PORTS = {"https": 443, "http": 80}
+
+
+def _port(parts: SplitResult) -> int | None:
+    return parts.port or _USUAL_PORTS.get(parts.scheme)
 
 
 def _is_loopback(host: str) -> bool:
