@@ -114,7 +114,7 @@ class Files:
         wanted = set(file_ids)
         if wanted and await FileRows(scope).take(wanted, write_id, keep_seconds=self._keep) != wanted:
             raise Invalid(
-                "Файл только что удалён: загрузите его заново.", field="files", code="file_not_found"
+                "Файл только что удалён: загрузите его заново.", field="body.files", code="file_not_found"
             )
 
     async def release(self, scope: TenantConnection, write_id: UUID) -> None:
