@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
@@ -28,12 +28,16 @@ _PAGES = frozenset({"html", "htm", "xhtml"})
 
 @dataclass(frozen=True, slots=True)
 class OpenedAttachment:
-    """A file whose first byte is there. ``chunks`` must be closed; they raise what the account raises."""
+    """A file that Kwork has begun to give. ``chunks`` raise ``Unavailable`` or ``Rejected`` where it breaks off.
+
+    Whoever got it calls ``close`` in the end; Kwork is asked for no more then.
+    """
 
     name: str
     media_type: str
     size: int | None
     chunks: AsyncIterator[bytes] = field(repr=False)
+    close: Callable[[], None] = field(repr=False)
 
 
 class ReadAttachments:
@@ -90,7 +94,7 @@ class ReadAttachments:
         name = safe_name(file.get("name") or unquote(urlsplit(url).path))
         passing = _Passing(url, is_page=ending(name) in _PAGES, seconds=self._seconds)
         size = await passing.start(self._accounts, tenant_id, account_id)
-        return OpenedAttachment(name, media_type_by_name(name), size, passing.chunks())
+        return OpenedAttachment(name, media_type_by_name(name), size, passing.chunks(), passing.close)
 
 
 class _Passing:
@@ -117,15 +121,15 @@ class _Passing:
             raise
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        try:
-            while (chunk := await self._chunks.get()) is not None:
-                self._room.release()
-                yield chunk
-            if self._error is not None:
-                raise self._error
-        finally:
-            if self._task is not None:
-                self._task.cancel()
+        while (chunk := await self._chunks.get()) is not None:
+            self._room.release()
+            yield chunk
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
 
     async def _run(self, accounts: ConnectAccount, tenant_id: str, account_id: UUID) -> None:
         try:

@@ -105,7 +105,8 @@ def change_account(sandbox: "Sandbox", given: Given) -> Any:
 
 def sign_out(sandbox: "Sandbox", given: Given) -> Any:
     account_id = account_of(sandbox, given).user_id if given.get("account") else None
-    return {"ended": sandbox.world.sessions.close_all(account_id)}
+    forget = bool(given.get("forget", True))
+    return {"ended": sandbox.world.sessions.close_all(account_id, forget=forget)}
 
 
 def change_settings(sandbox: "Sandbox", given: Given) -> Any:

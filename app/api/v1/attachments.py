@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Response
-from starlette.responses import StreamingResponse
 
 from app.api.describe import problems
-from app.api.downloads import download_headers
+from app.api.downloads import PassedOnFile, download_headers
 from app.api.queries import documented, query_of
 from app.api.v1.chat import DialogPath
 from app.api.v1.deps import UseCases, Viewer
@@ -99,4 +98,5 @@ async def get_order_file(
 
 
 def _passed_on(found: OpenedAttachment) -> Response:
-    return StreamingResponse(found.chunks, headers=download_headers(found.name, found.media_type, found.size))
+    headers = download_headers(found.name, found.media_type, found.size)
+    return PassedOnFile(found.chunks, headers, close=found.close)
