@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from urllib.parse import quote
 
-from starlette.responses import StreamingResponse
+from starlette.responses import FileResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from app.domain.errors import ServiceError
@@ -30,6 +30,16 @@ def download_headers(name: str, media_type: str, size: int | None = None) -> dic
     if size is not None:
         headers["Content-Length"] = str(size)
     return headers
+
+
+class WholeFile(FileResponse):
+    """A file from the disk, never in parts: refused ranges would be answered past the one error mapper."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As if no ``Range`` were asked for, which RFC 9110 allows."""
+        self.headers["accept-ranges"] = "none"
+        headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+        await super().__call__({**scope, "headers": headers}, receive, send)
 
 
 class PassedOnFile(StreamingResponse):

@@ -7,11 +7,10 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Request, Response
-from starlette.responses import FileResponse
 
 from app.api.cursors import plain_cursor, plain_offset
 from app.api.describe import problems
-from app.api.downloads import download_headers
+from app.api.downloads import WholeFile, download_headers
 from app.api.queries import documented, query_of
 from app.api.rows import json_answer, list_answer
 from app.api.uploads import FORM, announced_length, files_of
@@ -121,11 +120,11 @@ async def get_file(file_id: FileId, caller: Viewer, services: UseCases) -> Respo
     responses={**_CONTENT, **problems()},
 )
 async def get_file_content(file_id: FileId, caller: Viewer, services: UseCases) -> Response:
-    """As it was uploaded, always to be saved (`attachment`). `Range` is understood. 404 `file_damaged`: the service's
-    disk has lost it.
+    """As it was uploaded, always to be saved (`attachment`) and always whole: `Range` is not heeded. 404 `file_damaged`:
+    the service's disk has lost it.
     """
     file, path = await services.files.content(caller.tenant_id, file_id)
-    return FileResponse(path, headers=download_headers(file.name, file.media_type))
+    return WholeFile(path, headers=download_headers(file.name, file.media_type))
 
 
 @router.delete(
