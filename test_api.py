@@ -55,6 +55,15 @@ class Walk:
             raise Failed(f"{method} {path}: ошибка пришла не как application/problem+json")
         return answer.json() if answer.content else None
 
+    def file(self, path: str) -> bytes:
+        """Содержимое файла; он должен отдаваться только на сохранение."""
+        answer = self.client.get(f"/api/v1/{path}")
+        if answer.status_code != 200:
+            raise Failed(f"GET {path}: код {answer.status_code}: {answer.text[:200]}")
+        kind = answer.headers["content-disposition"].partition(";")[0]
+        expect(kind == "attachment", f"{path}: файл отдан для показа, а не для сохранения")
+        return answer.content
+
     def problem(self, method: str, path: str, status: int, code: str, **request: Any) -> None:
         """Ожидаемая ошибка с её устойчивым кодом."""
         found = self.ask(method, path, status, **request)["code"]
@@ -187,6 +196,34 @@ def chat(walk: Walk) -> str:
     return f"диалогов: {found['total']}, сообщений в первом: {messages}"
 
 
+def upload(walk: Walk) -> str:
+    content = "Готовый макет".encode()
+    sent = [("files", ("../макет.txt", content)), ("files", ("архив.zip", b"PK\x05\x06" + bytes(18)))]
+    first, second = walk.ask("POST", "files/", 201, files=sent)["items"]
+    expect(first["name"] == "макет.txt", f"имя файла: {first['name']}")
+    listed = [file["id"] for file in walk.ask("GET", "files/")["items"]]
+    expect({first["id"], second["id"]} <= set(listed), "загруженного нет в списке")
+    expect(walk.file(f"files/{first['id']}/content") == content, "вернулось не то, что загрузили")
+    for name, body, code in (("a.exe", b"MZ", "file_type_not_allowed"), ("a.pdf", b"", "file_empty")):
+        walk.problem("POST", "files", 422, code, content=body, params={"name": name})
+    for file in (first, second):
+        walk.ask("DELETE", f"files/{file['id']}", 204)
+    walk.problem("GET", f"files/{first['id']}", 404, "not_found")
+    return "загружены, возвращены как есть, удалены"
+
+
+def attachments(walk: Walk) -> str:
+    for dialog in walk.ask("GET", "chat")["items"]:
+        found = walk.ask("GET", f"chat/{dialog['id']}/messages", params={"limit": 200})["items"]
+        for message in found:
+            for file in message["files"]:
+                size = len(walk.file(f"chat/{dialog['id']}/messages/{message['id']}/files/{file['id']}"))
+                expect(size == file["size"], f"скачано {size} байт вместо {file['size']}")
+                return f"{file['name']}: {size} байт"
+    expect(not walk.kwork, "ни у одного сообщения нет вложения")
+    return "вложений нет"
+
+
 def bad_requests(walk: Walk) -> str:
     walk.problem("GET", "nowhere", 404, "unknown_route")
     walk.problem("DELETE", "orders", 405, "method_not_allowed")
@@ -224,6 +261,8 @@ CHANGING: tuple[Check, ...] = (
     ("Подключение аккаунта", connect_account),
     ("Синхронизация с CRM", sync),
     ("Лиды по запросу", create_leads),
+    ("Загрузка файлов", upload),
+    ("Вложение сообщения", attachments),
 )
 
 

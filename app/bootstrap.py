@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
 
 import structlog
 from fastapi import FastAPI
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 
 from app.api.app import create_app
 from app.core.database import Database
+from app.core.file_folder import FileFolder
 from app.core.limits import RateLimits
 from app.core.load_settings import SettingsError, refusal
 from app.core.migrate import migrate
@@ -27,12 +29,16 @@ from app.services.authenticate import Authenticator, Login, TenantRules
 from app.services.connect_account import ConnectAccount
 from app.services.container import Probe, Services
 from app.services.crm_connections import CrmConnectors
+from app.services.files import Files, FileUses
 from app.services.kwork_client import KworkClients
 from app.services.push_deliveries import PushDeliveries
 from app.services.push_leads import PushChosenLeads
+from app.services.read_attachments import ReadAttachments
 from app.services.read_categories import Categories
 from app.services.read_exchange import ReadExchange
 from app.services.read_messages import ReadMessages
+from app.services.receive_files import ReceiveFiles, UploadLimits
+from app.services.sweep_files import SweepFiles
 from app.services.sync import Sync
 
 log = structlog.get_logger(__name__)
@@ -46,6 +52,8 @@ _WITHOUT_CHROMIUM = (
     "Chromium не найден: входить в Kwork браузером сервис не сможет, остальное работает. "
     "Выполните scripts/setup или укажите путь к Chromium в CHROMIUM_PATH."
 )
+_DISK_RESERVE_BYTES = 256 * 1024 * 1024
+"""Uploads leave that much of the disk to the embedded database and the logs."""
 
 
 @asynccontextmanager
@@ -66,6 +74,7 @@ async def running_service(settings: Settings) -> AsyncIterator[FastAPI]:
         stack.push_async_callback(redis.close)
         browser = KworkBrowser(settings)
         stack.push_async_callback(browser.close)
+        files = FileUseCases.of(settings, database)
         services, deliveries = _compose(
             settings,
             connectors,
@@ -74,11 +83,14 @@ async def running_service(settings: Settings) -> AsyncIterator[FastAPI]:
             servers=servers,
             redis=redis,
             browser=browser,
+            files=files,
         )
         stack.push_async_callback(services.sync.stop)
         stack.push_async_callback(deliveries.stop)
         loop = asyncio.create_task(_push_forever(deliveries, database, settings), name="push deliveries")
         stack.push_async_callback(_cancel, loop)
+        sweep = asyncio.create_task(files.sweep.run(), name="sweep files")
+        stack.push_async_callback(_cancel, sweep)
         yield create_app(services, settings)
 
 
@@ -105,6 +117,32 @@ def _crm_setting(field: str) -> str:
     return {"base_url": "CRM_API_URL", "api_key": "CRM_API_KEY"}.get(field, f"CRM_SETTINGS, поле {field}")
 
 
+@dataclass(frozen=True, slots=True)
+class FileUseCases:
+    """Uploads: taking them in, handing them out, taking them away."""
+
+    files: Files
+    receive: ReceiveFiles
+    sweep: SweepFiles
+
+    @classmethod
+    def of(cls, settings: Settings, database: Database, uses: FileUses | None = None) -> FileUseCases:
+        """``uses`` knows which files are still needed; without it the files' own rows do."""
+        folder = FileFolder(settings.data_dir / "files", reserve_bytes=_DISK_RESERVE_BYTES)
+        limits = UploadLimits(
+            quota_bytes=round(settings.files_quota_mb * 2**20),
+            seconds=settings.file_upload_seconds,
+            keep_seconds=settings.files_keep_days * 86_400,
+        )
+        # Nothing younger is taken for the remains of a process that died.
+        grace = max(3600.0, 2 * settings.file_upload_seconds)
+        return cls(
+            Files(database, folder, keep_seconds=limits.keep_seconds, uses=uses),
+            ReceiveFiles(database, folder, limits),
+            SweepFiles(database, folder, grace_seconds=grace, uses=uses),
+        )
+
+
 def _compose(
     settings: Settings,
     connectors: CrmConnectors,
@@ -114,6 +152,7 @@ def _compose(
     servers: Servers,
     redis: RedisConnection,
     browser: KworkBrowser,
+    files: FileUseCases,
 ) -> tuple[Services, PushDeliveries]:
     tokens = SharedSecretTokens(
         secrets.secret_key,
@@ -147,6 +186,9 @@ def _compose(
         push_leads=PushChosenLeads(database, connectors, deliveries),
         read_account=ReadMessages(database, accounts),
         sync=Sync(database, accounts, exchange, deliveries, connectors),
+        files=files.files,
+        receive_files=files.receive,
+        attachments=ReadAttachments(database, accounts, seconds=settings.kwork_download_seconds),
         probes=(
             Probe("database", critical=True, check=database.is_alive),
             Probe("redis", critical=False, check=redis.is_alive, advice=_WITHOUT_REDIS),

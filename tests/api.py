@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -17,8 +18,10 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from app.api.app import create_app
+from app.bootstrap import FileUseCases
 from app.core.crypto import SecretBox, new_key
 from app.core.database import Database
+from app.core.file_folder import FileFolder
 from app.core.limits import RateLimits
 from app.core.passwords import Passwords
 from app.core.settings import Settings
@@ -30,6 +33,7 @@ from app.services.container import LeadState, Probe, Services
 from app.services.crm_connections import CrmConnectors
 from app.services.kwork_client import KworkClients
 from app.services.push_deliveries import PushDeliveries
+from app.services.read_attachments import ReadAttachments
 from app.services.read_categories import Categories
 from app.services.read_exchange import ReadExchange
 from app.services.sync import Sync
@@ -73,6 +77,7 @@ class Api:
     passwords: Passwords
     push_leads: FakePushLeads = field(default_factory=FakePushLeads)
     read_account: FakeReadAccount = field(default_factory=FakeReadAccount)
+    files: FileUseCases = field(kw_only=True)
 
     def client(self, token: str | None = None, **headers: str) -> httpx2.AsyncClient:
         """A client that sends this token; never follows a redirect."""
@@ -146,6 +151,7 @@ def build_api(database: Database, *, accounts: ConnectAccount | None = None, **c
         async with database.shared() as connection:
             return bool(await connection.fetchval("SELECT true"))
 
+    files = FileUseCases.of(settings, database)
     services = Services(
         database=database,
         authenticator=Authenticator(database, tokens, rules),
@@ -157,15 +163,19 @@ def build_api(database: Database, *, accounts: ConnectAccount | None = None, **c
         push_leads=push_leads,
         read_account=read_account,
         sync=Sync(database, accounts, exchange, deliveries, connectors),
+        files=files.files,
+        receive_files=files.receive,
+        attachments=ReadAttachments(database, accounts, seconds=settings.kwork_download_seconds),
         probes=(Probe("database", True, database_is_there),),
     )
-    return Api(create_app(services, settings), settings, database, passwords, push_leads, read_account)
+    app = create_app(services, settings)
+    return Api(app, settings, database, passwords, push_leads, read_account, files=files)
 
 
 @pytest_asyncio.fixture
-async def api(database: Database) -> AsyncIterator[Api]:
-    """The application over an empty database."""
-    yield build_api(database)
+async def api(database: Database, tmp_path: Path) -> AsyncIterator[Api]:
+    """The application over an empty database and an empty data folder."""
+    yield build_api(database, data_dir=tmp_path)
 
 
 @dataclass(frozen=True)
@@ -179,6 +189,7 @@ class Shop:
     dialog_id: UUID
     partner: str
     canary: str
+    file_id: UUID
 
 
 async def stock(owner: asyncpg.Connection, tenant_id: str, number: int) -> Shop:
@@ -224,7 +235,31 @@ async def stock(owner: asyncpg.Connection, tenant_id: str, number: int) -> Shop:
         number,
         canary,
     )
-    return Shop(tenant_id, account_id, number, number, dialog_id, f"partner_of_{tenant_id}", canary)
+    file_id = await add_file_row(owner, tenant_id, f"{canary}.txt", canary.encode())
+    partner = f"partner_of_{tenant_id}"
+    return Shop(tenant_id, account_id, number, number, dialog_id, partner, canary, file_id)
+
+
+async def add_file_row(owner: asyncpg.Connection, tenant_id: str, name: str, content: bytes) -> UUID:
+    """A file that is ready, without its content on the disk."""
+    found: UUID = await owner.fetchval(
+        "INSERT INTO files (tenant_id, id, name, media_type, size, sha256, state, uploaded_by, expires_at) "
+        "VALUES ($1, gen_random_uuid(), $2, 'text/plain', $3, sha256($4), 'ready', 'somebody', "
+        "now() + interval '1 day') RETURNING id",
+        tenant_id,
+        name,
+        len(content),
+        content,
+    )
+    return found
+
+
+def put_content(api: Api, tenant_id: str, file_id: UUID, content: bytes) -> Path:
+    """What the file's row tells of, on the disk."""
+    path = FileFolder(api.settings.data_dir / "files").path(tenant_id, file_id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
 
 
 async def add_order(

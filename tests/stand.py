@@ -150,9 +150,9 @@ class Stand:
         """Moves the world's clock; orders settle as Kwork would let them."""
         return self.call("POST", "/time", seconds=seconds)
 
-    def sign_out(self, account: str | None = None) -> int:
-        """Ends sessions on both surfaces: of `account`, or of everybody."""
-        return int(self.call("POST", "/sign-out", account=account)["ended"])
+    def sign_out(self, account: str | None = None, *, forget: bool = True) -> int:
+        """Ends sessions on both surfaces: of `account`, or of everybody. Without `forget` only short web sessions."""
+        return int(self.call("POST", "/sign-out", account=account, forget=forget)["ended"])
 
     def change_account(self, account: str, **fields: Any) -> Row:
         return self.call("PATCH", f"/accounts/{account}", **fields)

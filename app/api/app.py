@@ -13,7 +13,7 @@ from app.api.describe import document_of
 from app.api.docs import add_docs
 from app.api.edge import API_PREFIX, BodyLimit, Edge, Paths
 from app.api.rows import json_answer
-from app.api.v1 import accounts, auth, chat, gigs, health, orders
+from app.api.v1 import accounts, attachments, auth, chat, files, gigs, health, orders
 from app.core.settings import Settings
 from app.services.container import Services
 
@@ -49,7 +49,12 @@ def create_app(services: Services, settings: Settings) -> FastAPI:
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """Last added is outermost."""
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, on_refusal=problems.body_too_large)
+    app.add_middleware(
+        BodyLimit,
+        max_bytes=settings.max_body_bytes,
+        on_refusal=problems.body_too_large,
+        own_limits=frozenset({("POST", API_PREFIX + files.PATH)}),
+    )
     app.add_middleware(Paths, root_path=settings.root_path)
     if settings.cors_origins:
         app.add_middleware(
@@ -65,7 +70,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
 def _add_routes(app: FastAPI) -> None:
     api = APIRouter(prefix=API_PREFIX)
     # The busiest route first: routes are tried in order.
-    for module in (orders, gigs, chat, accounts, auth):
+    for module in (orders, gigs, chat, accounts, auth, files, attachments):
         api.include_router(module.router)
     if importlib.util.find_spec("app.api.v1.crm_sync"):
         api.include_router(import_module("app.api.v1.crm_sync").router)

@@ -30,6 +30,7 @@ TAGS = [
     {"name": "orders", "description": "Projects of the exchange and orders the accounts sell."},
     {"name": "gigs", "description": "Gigs (кворки) of the accounts."},
     {"name": "chat", "description": "Dialogs and messages."},
+    {"name": "files", "description": "Uploads that wait to be sent to Kwork."},
     {"name": "crm-sync", "description": "Leads and contacts on their way to the CRM."},
     {"name": "health", "description": "For whoever runs the service; without a token."},
 ]
@@ -38,6 +39,11 @@ _EXAMPLES: dict[int, tuple[str, str, str]] = {
     401: ("token_missing", "Нужен заголовок Authorization: Bearer <токен>.", "No valid token."),
     403: ("role_too_low", "Для этого нужна роль admin.", "The role does not suffice, or the tenant differs."),
     404: ("not_found", "Такого аккаунта нет.", "Not there, or another tenant's; or an unknown tenant."),
+    408: (
+        "upload_too_slow",
+        "Загрузка не уложилась в 900 с. Загрузите файлы по одному или повторите.",
+        "The body did not arrive whole in time.",
+    ),
     409: (
         "account_exists",
         "Аккаунт с таким логином Kwork уже подключён.",
@@ -61,6 +67,11 @@ _EXAMPLES: dict[int, tuple[str, str, str]] = {
         "Kwork or the CRM refused or is not understood.",
     ),
     503: ("database_unavailable", "База данных сейчас недоступна.", "Try again after `Retry-After` seconds."),
+    507: (
+        "storage_full",
+        "На диске сервиса кончилось место: файлы не сохранены. Сообщите администратору.",
+        "The service's disk is full; nothing was kept.",
+    ),
     500: (
         "internal_error",
         "Внутренняя ошибка сервиса.",

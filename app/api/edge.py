@@ -95,16 +95,27 @@ class Paths:
 
 
 class BodyLimit:
-    """Refuses bodies over the limit: by their announced length, or while a chunked one is read."""
+    """Refuses bodies over the limit: by their announced length, or while a chunked one is read.
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int, on_refusal: ASGIApp) -> None:
+    ``own_limits``: methods and paths that bound what they read themselves.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_bytes: int,
+        on_refusal: ASGIApp,
+        own_limits: frozenset[tuple[str, str]] = frozenset(),
+    ) -> None:
         self._app = app
         self._max_bytes = max_bytes
         self._on_refusal = on_refusal
+        self._own_limits = own_limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Wraps ``receive`` only where a body may come."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or (scope["method"], scope["path"]) in self._own_limits:
             await self._app(scope, receive, send)
             return
         length, chunked = _announced(scope["headers"])

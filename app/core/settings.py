@@ -44,6 +44,10 @@ class Settings(BaseSettings):
     allow_default_tenant: bool = False
 
     data_dir: Path = Path("data")
+    files_quota_mb: Annotated[float, Field(gt=0)] = 2048
+    """What a tenant's uploads may take together, in MiB."""
+    files_keep_days: Annotated[float, Field(gt=0)] = 7
+    file_upload_seconds: Annotated[float, Field(gt=0)] = 900.0
     log_dir: Path = Path("logs")
     log_level: str = "INFO"
 
@@ -74,6 +78,8 @@ class Settings(BaseSettings):
     """0 switches the pace off (for benchmarks against the stand-in)."""
     kwork_burst: Annotated[int, Field(ge=1)] = 3
     kwork_deadline_seconds: Annotated[float, Field(gt=0)] = 30.0
+    kwork_download_seconds: Annotated[float, Field(gt=0)] = 300.0
+    """For one attachment as a whole, however slowly it is taken."""
     kwork_sign_in_pause_minutes: Annotated[float, Field(ge=0)] = 10.0
     kwork_sign_ins_per_day: Annotated[int, Field(ge=1)] = 3
     kwork_block_hours: Annotated[float, Field(gt=0)] = 6.0

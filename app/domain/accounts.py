@@ -50,6 +50,7 @@ class Capability(StrEnum):
     """Start and pause gigs."""
     FILES = "files"
     """Attach files to messages and hand-ins."""
+    ATTACHMENTS = "attachments"
 
 
 @dataclass(frozen=True, slots=True)

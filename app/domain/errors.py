@@ -10,10 +10,14 @@
      │   ├─ Rejected           permanent: the same request will never pass
      │   ├─ LayoutChanged      the vendor's shape drifted: stop that reading, alert
      │   └─ Ambiguous          it may have happened: reconcile before anything else
+     ├─ StorageUnavailable     the disk does not take or give files now
+     │   └─ StorageFull        it has no room: a person must make some
      └─ RequestError           the caller asked for something that cannot be done
          ├─ NotFound           not there, or another tenant's (the answer is the same)
          ├─ Conflict           the state of things forbids it now
          ├─ Invalid            the request itself is wrong
+         ├─ TooLarge           more bytes than may come
+         ├─ TooSlow            the request did not arrive whole in time
          ├─ CapabilityUnavailable   the account lacks a surface; says what to set
          ├─ Unauthenticated    no valid token
          └─ Forbidden          a valid token without the right
@@ -134,6 +138,21 @@ class Ambiguous(VendorError):
     code = "ambiguous"
 
 
+class StorageUnavailable(ServiceError):
+    """The disk does not take or give files now; nothing was kept."""
+
+    code = "storage_unavailable"
+    retryable = True
+
+
+class StorageFull(StorageUnavailable):
+    """The disk has no room. A person must make some."""
+
+    code = "storage_full"
+    retryable = False
+    needs_person = True
+
+
 class RequestError(ServiceError):
     """The caller asked for something that cannot be done."""
 
@@ -160,6 +179,23 @@ class Invalid(RequestError):
     def __init__(self, detail: str, *, field: str | None = None, code: str | None = None) -> None:
         super().__init__(detail, code=code)
         self.field = field
+
+
+class TooLarge(RequestError):
+    """More bytes than may come. ``field`` names the culprit where there is one."""
+
+    code = "body_too_large"
+
+    def __init__(self, detail: str, *, field: str | None = None, code: str | None = None) -> None:
+        super().__init__(detail, code=code)
+        self.field = field
+
+
+class TooSlow(RequestError):
+    """The request did not arrive whole in time."""
+
+    code = "request_too_slow"
+    retryable = True
 
 
 class CapabilityUnavailable(RequestError):

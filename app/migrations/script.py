@@ -10,6 +10,15 @@ from sqlalchemy.util import await_only
 
 def run_beside(file: str) -> None:
     """Runs the ``.sql`` that lies beside the migration ``file``."""
+    _run(Path(file).with_suffix(".sql"))
+
+
+def isolate_tenants() -> None:
+    """Row-level security for every table with a ``tenant_id`` that has none yet: call it after making one."""
+    _run(Path(__file__).with_name("tenant_isolation.sql"))
+
+
+def _run(script: Path) -> None:
     driver = op.get_bind().connection.driver_connection
     assert driver is not None
-    await_only(driver.execute(Path(file).with_suffix(".sql").read_text(encoding="utf-8")))
+    await_only(driver.execute(script.read_text(encoding="utf-8")))

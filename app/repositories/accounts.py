@@ -81,6 +81,17 @@ class Accounts:
         )
         return [_account(row) for row in rows], total
 
+    async def first_connected(self, surface: Surface) -> UUID | None:
+        """The oldest account that is well and signed in on the surface."""
+        found: UUID | None = await self._connection.fetchval(
+            "SELECT a.id FROM accounts a JOIN account_sessions s ON s.tenant_id = a.tenant_id "
+            "AND s.account_id = a.id AND s.surface = $2 "
+            "WHERE a.tenant_id = $1 AND a.state = 'connected' ORDER BY a.created_at, a.id LIMIT 1",
+            self._tenant_id,
+            surface,
+        )
+        return found
+
     async def delete(self, account_id: UUID) -> None:
         """Removes the account with everything read from it; raises ``NotFound``."""
         gone = await self._connection.fetchval(

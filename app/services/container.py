@@ -12,7 +12,10 @@ from uuid import UUID
 from app.core.database import Database
 from app.services.authenticate import Authenticator, Login
 from app.services.connect_account import ConnectAccount
+from app.services.files import Files
+from app.services.read_attachments import ReadAttachments
 from app.services.read_categories import Categories
+from app.services.receive_files import ReceiveFiles
 
 log = logging.getLogger(__name__)
 
@@ -84,4 +87,7 @@ class Services:
     push_leads: PushLeads
     read_account: ReadAccount
     sync: Any
+    files: Files
+    receive_files: ReceiveFiles
+    attachments: ReadAttachments
     probes: tuple[Probe, ...] = ()

@@ -73,6 +73,7 @@ _WAYS: Mapping[Capability, tuple[_Way, ...]] = {
     Capability.GIGS_EDIT: (_WEB,),
     Capability.GIGS_RUN: (_MOBILE, _WEB),
     Capability.FILES: (_MOBILE,),
+    Capability.ATTACHMENTS: (_WEB,),
 }
 
 

@@ -13,6 +13,7 @@ from app.core.redis import RedisConnection
 from app.core.settings import Settings
 from app.domain.accounts import AccountAccess, Capability
 from app.domain.errors import AuthExpired, CapabilityUnavailable, LayoutChanged
+from app.domain.files import MAX_FILE_BYTES
 from app.domain.kwork import (
     Category,
     Dialog,
@@ -31,6 +32,7 @@ from app.domain.kwork import (
     WebSession,
 )
 from app.marketplaces.kwork.browser import KworkBrowser
+from app.marketplaces.kwork.download import Download
 from app.marketplaces.kwork.mapping import OrderFilter
 from app.marketplaces.kwork.mobile import methods
 from app.marketplaces.kwork.mobile.surface import MobileSurface
@@ -169,6 +171,21 @@ class KworkClient:
         if may_mark_read and page in (None, 1):
             readers[Surface.BROWSER] = lambda: self._draw_dialog(username)
         return await self._read(Capability.MESSAGES, readers)
+
+    @asynccontextmanager
+    async def attachment(
+        self, url: str, *, seconds: float, pages_allowed: bool = False
+    ) -> AsyncIterator[Download]:
+        """A file of a message, order or project, streamed; see ``open_download``. Never tried a second time."""
+        surfaces_for(Capability.ATTACHMENTS, self.reach)
+        try:
+            async with self._web.download(
+                url, seconds=seconds, max_bytes=MAX_FILE_BYTES, pages_allowed=pages_allowed
+            ) as download:
+                yield download
+        except AuthExpired:
+            self.expired.add(Surface.WEB)
+            raise
 
     async def own_profile(self) -> OwnProfile:
         """The account itself. The web surface tells only number and name (the login where it shows none)."""

@@ -72,6 +72,9 @@ def _ours(bed: Bed) -> tuple[FastAPI, str]:
         push_leads=None,  # type: ignore[arg-type]
         read_account=None,  # type: ignore[arg-type]
         sync=None,
+        files=None,  # type: ignore[arg-type]
+        receive_files=None,  # type: ignore[arg-type]
+        attachments=None,  # type: ignore[arg-type]
     )
     token, _ = tokens.issue(subject="bench", email="bench@example.com", tenant_id=TENANT, role="admin")
     return create_app(services, bed.settings), token

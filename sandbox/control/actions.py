@@ -27,8 +27,9 @@ def plain(thing: Any) -> dict[str, Any]:
         if isinstance(member, property):
             row[name] = getattr(thing, name)
     row.pop("content", None)
-    for stored in row.get("files", ()):
+    for file, stored in zip(getattr(thing, "files", ()), row.get("files", ()), strict=True):
         stored.pop("content", None)
+        stored["path"] = file.path
     return row
 
 
@@ -105,7 +106,8 @@ def change_account(sandbox: "Sandbox", given: Given) -> Any:
 
 def sign_out(sandbox: "Sandbox", given: Given) -> Any:
     account_id = account_of(sandbox, given).user_id if given.get("account") else None
-    return {"ended": sandbox.world.sessions.close_all(account_id)}
+    forget = bool(given.get("forget", True))
+    return {"ended": sandbox.world.sessions.close_all(account_id, forget=forget)}
 
 
 def change_settings(sandbox: "Sandbox", given: Given) -> Any:

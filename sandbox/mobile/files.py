@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from sandbox.mobile.call import Call, Method, Methods
 from sandbox.mobile.envelope import Answer, bad_values, done, found, missing_parameters
-from sandbox.world.model import StoredFile
+from sandbox.world import queries
 
 FIELD = "upload_files"  # [SPEC]
 BIGGEST = 100 * 1024 * 1024  # [CAP]
@@ -35,21 +35,9 @@ def uploaded(call: Call) -> Response:
     """The bytes of a file by its `path`."""
     path = call.parameters.needed_text("path")
     stored = next((file for file in call.world.files.values() if file.path == path), None)
-    if stored is None or not _may_read(call, stored):
+    if stored is None or not queries.may_read_file(call.world, call.me().user_id, stored):
         raise bad_values()
     return Response(stored.read(), media_type=stored.mime)
-
-
-def _may_read(call: Call, file: StoredFile) -> bool:
-    """One's own uploads, and what came in one's dialogs and orders."""
-    mine = call.me().user_id
-    if file.owner_id == mine:
-        return True
-    orders = [order for order in call.world.orders.values() if mine in (order.worker_id, order.payer_id)]
-    attached = [order.files for order in orders] + [track.files for order in orders for track in order.tracks]
-    dialogs = [dialog for (owner, _), dialog in call.world.dialogs.items() if owner == mine]
-    attached += [message.files for dialog in dialogs for message in dialog.messages]
-    return any(file.id == one.id for files in attached for one in files)
 
 
 def delete(call: Call) -> Answer:

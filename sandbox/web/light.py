@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from sandbox import pages
-from sandbox.web.visit import Visit, answer, html
+from sandbox.web.visit import Visit, answer, html, redirect
 from sandbox.world import queries
 
 
@@ -25,10 +25,19 @@ async def check_worker_offers(visit: Visit) -> Response:
 
 
 async def download(visit: Visit) -> Response:
+    """Projects' files are everybody's; others want a session of somebody who has them [assumed]."""
     wanted = visit.request.path_params["hash"]
     found = next((f for f in visit.world.files.values() if f.hash == wanted), None)
+    if found is not None and not queries.is_public_file(visit.world, found):
+        if visit.account is None:
+            visit.entry.decide("a file that is not public: to the login page")
+            return redirect("/login")
+        if not queries.may_read_file(visit.world, visit.account.user_id, found):
+            visit.entry.decide("somebody else's file")
+            found = None
     if found is None:
         return html("", 404)
+    visit.entry.decide("file given", file_id=found.id, size=found.size)
     return Response(found.read(), media_type=found.mime)
 
 

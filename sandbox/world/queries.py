@@ -18,6 +18,7 @@ from sandbox.world.model import (
     Offer,
     Order,
     Project,
+    StoredFile,
 )
 from sandbox.world.order_flow import settle
 from sandbox.world.world import World
@@ -192,3 +193,19 @@ def has_active_order(world: World, account_id: int, user_id: int) -> bool:
 def channel_of(world: World, account_id: int) -> str:
     """The name of the account's websocket channel, `cnl_…_<user id>` [CAP]; whoever knows it can listen."""
     return f"cnl_{world.size.seed:08x}_{account_id}"
+
+
+def is_public_file(world: World, file: StoredFile) -> bool:
+    """Files of projects are there for everybody who reads the exchange."""
+    return any(one.id == file.id for project in world.projects.values() for one in project.files)
+
+
+def may_read_file(world: World, account_id: int, file: StoredFile) -> bool:
+    """One's own uploads, and what came in one's dialogs and orders."""
+    if file.owner_id == account_id:
+        return True
+    orders = [order for order in world.orders.values() if account_id in (order.worker_id, order.payer_id)]
+    attached = [order.files for order in orders] + [track.files for order in orders for track in order.tracks]
+    dialogs = [dialog for (owner, _), dialog in world.dialogs.items() if owner == account_id]
+    attached += [message.files for dialog in dialogs for message in dialog.messages]
+    return any(file.id == one.id for files in attached for one in files)

@@ -59,11 +59,16 @@ class Sessions:
         if session and forget:
             self.remembered.pop(session.remember, None)
 
-    def close_all(self, account_id: int | None = None) -> int:
-        """Signs an account (or everybody) out on both surfaces; answers how many sessions ended."""
+    def close_all(self, account_id: int | None = None, *, forget: bool = True) -> int:
+        """Signs an account (or everybody) out on both surfaces; answers how many sessions ended.
+
+        Without `forget` only the short web sessions end: the long-lived cookie revives them.
+        """
         web = [s.id for s in self.web.values() if account_id in (None, s.account_id)]
         for session_id in web:
-            self.close_web(session_id)
+            self.close_web(session_id, forget=forget)
+        if not forget:
+            return len(web)
         for remember in [r for r, a in self.remembered.items() if account_id in (None, a)]:
             del self.remembered[remember]
         tokens = [t for t, (owner, _) in self.mobile.items() if account_id in (None, owner)]

@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from app.core.database import Database, DatabaseAddress
-from tests.api import Api, Shop, build_api, stock, token
+from tests.api import NOWHERE, Api, Shop, add_file_row, build_api, put_content, stock, token
 
 REQUEST_ID = "the-same-request"
 NOBODY = UUID("00000000-0000-4000-8000-000000000000")
@@ -28,6 +28,9 @@ class Case:
     role: str = "viewer"
     path: Callable[[Shop], dict[str, object]] = field(default=lambda _: {})
     body: dict[str, Any] | None = None
+    query: dict[str, str] | None = None
+    content: bytes | None = None
+    """A body that is not JSON."""
     shows_canary: bool = True
     """Its own answer holds the tenant's canary: shows that looking for the other's can find something."""
     status: int = 200
@@ -36,6 +39,10 @@ class Case:
 
 def account(shop: Shop) -> dict[str, object]:
     return {"id": shop.account_id}
+
+
+def file(shop: Shop) -> dict[str, object]:
+    return {"id": shop.file_id}
 
 
 CASES: dict[str, Case] = {
@@ -60,6 +67,21 @@ CASES: dict[str, Case] = {
     "sync_status": Case(),
     "me": Case(shows_canary=False),
     "logout": Case(shows_canary=False, status=204),
+    "upload_files": Case(
+        role="operator", query={"name": "a.txt"}, content=b"text", shows_canary=False, status=201
+    ),
+    "list_files": Case(),
+    "get_file": Case(path=file),
+    "get_file_content": Case(path=file),
+    "delete_file": Case(role="operator", path=file, shows_canary=False, status=204),
+    "get_message_file": Case(
+        path=lambda shop: {"dialog_id": shop.dialog_id, "message_id": shop.order_id, "file_id": "77"},
+        shows_canary=False,
+        status=409,
+    ),
+    "get_order_file": Case(
+        path=lambda shop: {"id": f"order-{shop.order_id}", "file_id": "77"}, shows_canary=False, status=409
+    ),
     "delete_account": Case(role="admin", path=account, shows_canary=False, status=204),
 }
 
@@ -67,6 +89,10 @@ OTHER_NAMES: dict[str, list[Callable[[Shop], dict[str, object]]]] = {
     "get_order": [lambda shop: {"id": shop.order_id}],
     "list_order_events": [lambda shop: {"id": f"order-{shop.order_id}"}],
     "list_messages": [lambda shop: {"dialog_id": shop.partner}, lambda shop: {"dialog_id": shop.order_id}],
+    "get_message_file": [
+        lambda shop: {"dialog_id": shop.partner, "message_id": shop.order_id, "file_id": "77"}
+    ],
+    "get_order_file": [lambda shop: {"id": shop.order_id, "file_id": "77"}],
 }
 """Further ways to name what ``CASES`` names by its first id."""
 
@@ -96,10 +122,18 @@ def test_every_operation_is_public_on_purpose_or_has_a_case() -> None:
 @pytest.fixture
 async def shops(api: Api, owner: asyncpg.Connection) -> tuple[Shop, Shop]:
     """Tenants ``a`` and ``b``, a row of everything each."""
-    return await stock(owner, "a", 501), await stock(owner, "b", 701)
+    both = await stock(owner, "a", 501), await stock(owner, "b", 701)
+    for table in ("orders", "messages"):
+        await owner.execute(f"UPDATE {table} SET details = details || $1::text::jsonb", ATTACHED)
+    for shop in both:
+        put_content(api, shop.tenant_id, shop.file_id, shop.canary.encode())
+    return both
 
 
-NO_SHOP = Shop("nobody", NOBODY, 999, 999, NOBODY, "nobody", "")
+ATTACHED = json.dumps(
+    {"files": [{"id": "77", "name": "a.txt", "url": f"{NOWHERE}/files/a/a.txt", "size": 1}]}
+)
+NO_SHOP = Shop("nobody", NOBODY, 999, 999, NOBODY, "nobody", "", NOBODY)
 
 
 async def call(
@@ -114,7 +148,10 @@ async def call(
 ) -> httpx2.Response:
     method, path, _ = OPERATIONS[name]
     async with api.client(access, **{"X-Request-ID": REQUEST_ID, **(headers or {})}) as client:
-        return await client.request(method, path.format(**ids), json=body or CASES[name].body, params=query)
+        case = CASES[name]
+        given = {"content": case.content} if case.content else {"json": body or case.body}
+        query = {**(case.query or {}), **(query or {})}
+        return await client.request(method, path.format(**ids), params=query or None, **given)
 
 
 def needs_ids() -> list[str]:
@@ -205,6 +242,7 @@ async def test_another_tenants_cursor_opens_nothing(
         other.account_id,
         other.canary,
     )
+    await add_file_row(owner, "b", f"{other.canary} again", b"x")
     for table, columns in (("gigs", "title, state"), ("dialogs", "username, unread")):
         values = "'x', 'active'" if table == "gigs" else "'x', '0'::int"
         extra = ("id, currency, url, ", "702, 'RUB', '', ") if table == "gigs" else ("", "")
@@ -246,7 +284,10 @@ async def test_the_repositories_alone_keep_tenants_apart(
     api: Api, owner: asyncpg.Connection, shops: tuple[Shop, Shop]
 ) -> None:
     """Row-level security is switched off: the filters in the SQL must hold by themselves."""
-    tables = ("orders", "order_events", "gigs", "dialogs", "messages", "accounts", "users", "revoked_tokens")
+    tables = (
+        *("orders", "order_events", "gigs", "dialogs", "messages"),
+        *("accounts", "users", "revoked_tokens", "files"),
+    )
     for table in tables:
         await owner.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
     try:

@@ -95,6 +95,14 @@ DEEDS: dict[Capability, Any] = {
     Capability.GIGS_RUN: lambda client, stand: client.writing.own_gig(stand.gigs()[0]["id"]),
     Capability.FILES: lambda client, stand: planned(lambda: client.writing.upload_file(FILE)),
 }
+
+
+async def download(client: KworkClient, stand: Stand) -> bytes:
+    file = next(one for order in stand.orders() for one in order["files"])
+    async with client.attachment(file["path"], seconds=30) as found:
+        return b"".join([chunk async for chunk in found.chunks])
+
+
 READINGS: dict[Capability, Any] = {
     **DEEDS,
     Capability.PROJECTS: lambda client, stand: client.projects(),
@@ -106,11 +114,12 @@ READINGS: dict[Capability, Any] = {
     Capability.PROFILE: lambda client, stand: client.own_profile(),
     Capability.USER_PROFILES: lambda client, stand: client.user_profile(stand.username),
     Capability.CATEGORIES: lambda client, stand: client.categories(),
+    Capability.ATTACHMENTS: download,
 }
 PUBLIC = {Capability.PROJECTS, Capability.USER_PROFILES, Capability.CATEGORIES}
 ON_THE_SITE = {
     *(Capability.ORDERS, Capability.GIGS, Capability.DIALOGS, Capability.PROFILE, Capability.RESPOND),
-    *(Capability.SEND_MESSAGE, Capability.GIGS_EDIT, Capability.GIGS_RUN),
+    *(Capability.SEND_MESSAGE, Capability.GIGS_EDIT, Capability.GIGS_RUN, Capability.ATTACHMENTS),
 }
 
 
@@ -121,7 +130,10 @@ ON_THE_SITE = {
         ({"key": True}, PUBLIC),
         ({"mobile": True}, PUBLIC),
         ({"web": True}, PUBLIC | ON_THE_SITE),
-        ({"key": True, "mobile": True}, set(Capability) - {Capability.RESPOND, Capability.GIGS_EDIT}),
+        (
+            {"key": True, "mobile": True},
+            set(Capability) - {Capability.RESPOND, Capability.GIGS_EDIT, Capability.ATTACHMENTS},
+        ),
         ({"key": True, "mobile": True, "web": True}, set(Capability)),
     ],
 )

@@ -17,6 +17,16 @@ from app.services import read_chat
 
 router = APIRouter(prefix="/chat", tags=["chat"])
 
+DialogPath = Annotated[
+    str,
+    Path(
+        min_length=1,
+        max_length=64,
+        pattern=r"^[\w.@-]+$",
+        description="The dialog's id, or the partner's Kwork user id or name where one dialog fits.",
+    ),
+]
+
 
 @router.get(
     "",
@@ -57,15 +67,7 @@ async def list_dialogs(
     openapi_extra=documented(MessageQuery),
 )
 async def list_messages(
-    dialog_id: Annotated[
-        str,
-        Path(
-            min_length=1,
-            max_length=64,
-            pattern=r"^[\w.@-]+$",
-            description="The dialog's id, or the partner's Kwork user id or name where one dialog fits.",
-        ),
-    ],
+    dialog_id: DialogPath,
     query: Annotated[MessageQuery, Depends(query_of(MessageQuery))],
     caller: Viewer,
     services: UseCases,

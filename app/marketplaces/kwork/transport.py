@@ -185,6 +185,29 @@ class Transport:
         self._refuse(answer, write)
         return answer
 
+    @asynccontextmanager
+    async def stream(self, url: str, *, headers: Mapping[str, str]) -> AsyncIterator[httpx2.Response]:
+        """A GET whose body the caller reads, bounds and times. Whether ``url`` may be asked is the caller's to judge.
+
+        Cookies go to and come from the base address alone. Raises what httpx2 raises.
+        """
+        target = httpx2.URL(url)
+        request = httpx2.Request(
+            "GET", target, headers={**self._headers, **headers}, extensions=self._extensions
+        )
+        is_home = _origin(target) == _origin(self._base)
+        if is_home:
+            self._jar.attach(request)
+        await self._pace(1)
+        response = await self._inner.handle_async_request(request)
+        try:
+            response.request = request
+            if is_home:
+                self._jar.keep(response)
+            yield response
+        finally:
+            await response.aclose()
+
     async def aclose(self) -> None:
         await self._inner.aclose()
 

@@ -16,6 +16,7 @@ from app.marketplaces.kwork.selectors import DialogPage
 from app.marketplaces.kwork.values import drifted, identifier, unix
 from app.marketplaces.kwork.web.document import Document
 from app.marketplaces.kwork.web.guards import PageKind, kind_of, refuse_walls
+from app.marketplaces.kwork.web.markup import linked_file_id
 
 DRAWN_MS: Final = 15_000
 SILENT_MS: Final = 5_000
@@ -89,7 +90,7 @@ def _message(row: dict[str, Any], path: str, web_url: str, own_id: int | None) -
         sent_at=unix(row["time"], f"{path}.{DialogPage.TIME}"),
         from_id=author,
         files=tuple(
-            Attachment(id=href, name=name, url=urljoin(web_url + "/", href))
+            Attachment(id=linked_file_id(href), name=name, url=urljoin(web_url + "/", href))
             for href, name in row["files"]
             if href
         ),

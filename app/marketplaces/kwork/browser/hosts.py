@@ -6,10 +6,11 @@ captcha is let through whole, so that it can decide as it would for anybody: it 
 
 from __future__ import annotations
 
-import ipaddress
 from urllib.parse import urlsplit
 
 from playwright.async_api import BrowserContext, Route
+
+from app.marketplaces.kwork.hosts import KworkHosts
 
 _CAPTCHA_HOSTS = (
     "smartcaptcha.yandexcloud.net",
@@ -26,18 +27,14 @@ class AllowedHosts:
     """Built from Kwork's web address; on a loopback address (the stand-in) only that very host."""
 
     def __init__(self, web_url: str) -> None:
-        self._home = urlsplit(web_url).hostname or ""
-        self._is_local = _is_loopback(self._home)
-        self._family = "." + self._home.removeprefix("www.")
+        self._kwork = KworkHosts(web_url)
 
     def allows(self, url: str) -> bool:
         parts = urlsplit(url)
         if parts.scheme in ("data", "blob", "about"):
             return True
         host = parts.hostname or ""
-        if host == self._home:
-            return True
-        return not self._is_local and (("." + host).endswith(self._family) or host in _CAPTCHA_HOSTS)
+        return self._kwork.is_family(host) or (not self._kwork.is_local and host in _CAPTCHA_HOSTS)
 
     async def guard(self, context: BrowserContext) -> None:
         """Aborts every other request of the context."""
@@ -46,10 +43,3 @@ class AllowedHosts:
 
 async def _abort(route: Route) -> None:
     await route.abort("blockedbyclient")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

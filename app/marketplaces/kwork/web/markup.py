@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+from urllib.parse import urlsplit
+
 from selectolax.lexbor import LexborNode
 
 from app.marketplaces.kwork import values
 from app.marketplaces.kwork.values import drifted
+
+_FOLDER = re.compile(r"/([\w.-]+)/[^/]*$")
 
 
 def need_node(parent: LexborNode, selector: str, path: str) -> LexborNode:
@@ -39,3 +45,12 @@ def attribute(node: LexborNode, *names: str) -> str | None:
 
 def link_target(node: LexborNode) -> str:
     return attribute(node, "href") or ""
+
+
+def linked_file_id(target: str) -> str:
+    """An id for a file that a page only links to: the folder it lies in [CAP], else a digest of the address.
+
+    It holds neither slashes nor spaces, so that a file can be named in a path.
+    """
+    folder = _FOLDER.search(urlsplit(target).path)
+    return folder.group(1) if folder else hashlib.sha256(target.encode()).hexdigest()[:32]

@@ -37,6 +37,10 @@ PAUSE_GIG: Final = "/manage_kworks/suspend"
 CATEGORY_PRICES: Final = "/api/freeprice/categorygetprices"
 
 
+FILE: Final = re.compile(r"/files/.+")
+"""Attachments are under ``/files/uploaded/…`` [CAP]; only what starts like that is fetched with the cookies."""
+
+
 def project(project_id: int) -> str:
     """``/projects/<id>`` answers 302 to this [LIVE]."""
     return f"/projects/{project_id}/view"
@@ -85,6 +89,7 @@ ALLOWED: Final = (
     Allowed("GET", re.compile("/api/freeprice/categorygetprices"), "LIVE"),
     Allowed("POST", re.compile("/save_kwork"), "LIVE", irrevocable=True),
     Allowed("POST", re.compile("/manage_kworks/(activate|suspend)"), "LIVE", irrevocable=True),
+    Allowed("GET", FILE, "CAP"),
 )
 
 

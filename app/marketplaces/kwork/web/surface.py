@@ -11,6 +11,7 @@ import logging
 import math
 import re
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -29,6 +30,7 @@ from app.domain.kwork import (
     WebSession,
 )
 from app.marketplaces.kwork import values
+from app.marketplaces.kwork.download import Download, open_download
 from app.marketplaces.kwork.selectors import Header
 from app.marketplaces.kwork.transport import Transport
 from app.marketplaces.kwork.values import drifted
@@ -167,6 +169,14 @@ class WebSurface:
         document = await self._fetch.document(paths.PROJECTS, PageKind.PROJECTS, query_of(ProjectFilter(), 1))
         tree = document.state.get(State.CATEGORIES)
         return self._told("categories", read_categories(tree, State.CATEGORIES, Way.STATE))
+
+    def download(
+        self, url: str, *, seconds: float, max_bytes: int, pages_allowed: bool = False
+    ) -> AbstractAsyncContextManager[Download]:
+        """A file of Kwork with the session's cookies; see ``open_download``."""
+        return open_download(
+            self._transport, url, seconds=seconds, max_bytes=max_bytes, pages_allowed=pages_allowed
+        )
 
     async def signed_in(self) -> bool:
         """Does the site take these cookies for a signed-in user? One private page is asked for [CODE]."""

@@ -16,13 +16,20 @@ from app.marketplaces.kwork import values
 from app.marketplaces.kwork.selectors import OrderPage, OrderRow
 from app.marketplaces.kwork.values import drifted
 from app.marketplaces.kwork.web.document import Document
-from app.marketplaces.kwork.web.markup import attribute, clean, link_target, maybe_text, need_node, need_text
+from app.marketplaces.kwork.web.markup import (
+    attribute,
+    clean,
+    link_target,
+    linked_file_id,
+    maybe_text,
+    need_node,
+    need_text,
+)
 from app.marketplaces.kwork.web.pages.orders import status_word
 from app.marketplaces.kwork.web.pages.wants import CURRENCY, absolute
 from app.marketplaces.kwork.web.reading import Reading, Way
 
 _ORDER = re.compile(r"[?&]id=(\d+)")
-_FILE = re.compile(r"/([^/?]+)/[^/]*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +113,5 @@ def _price(node: LexborNode, selector: str, path: str) -> tuple[int | None, tupl
 
 def _file(node: LexborNode, site: str) -> Attachment:
     target = link_target(node)
-    number = _FILE.search(target)
     name = attribute(node, "download") or clean(node)
-    return Attachment(number.group(1) if number else name, name, absolute(site, target))
+    return Attachment(linked_file_id(target), name, absolute(site, target))
