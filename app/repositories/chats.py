@@ -11,6 +11,7 @@ from uuid import UUID
 from app.core.database import TenantConnection
 from app.domain.content import content_hash, plain
 from app.domain.kwork import Dialog, Message
+from app.repositories.news import News
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Chats:
     def __init__(self, scope: TenantConnection) -> None:
         self._connection = scope.connection
         self._tenant_id = scope.tenant_id
+        self._news = News(scope)
 
     async def save_dialogs(self, account_id: UUID, dialogs: Sequence[Dialog]) -> int:
         """Inserts and updates a page; returns how many rows were written."""
@@ -65,7 +67,10 @@ class Chats:
     async def save_messages(self, dialog_id: UUID, messages: Sequence[Message], *, read_at: datetime) -> int:
         """Adds and updates messages (a read mark may change); returns how many rows were written."""
         rows = [_message_row(message) for message in messages]
+        ids = [message.id for message in messages]
+        before = await self._news.before_messages(dialog_id, ids)
         written: int = await self._connection.fetchval(_SAVE_MESSAGES, self._tenant_id, dialog_id, rows)
+        await self._news.after_messages(before, dialog_id, ids)
         await self._connection.execute(
             "UPDATE dialogs SET messages_read_at = $3 WHERE tenant_id = $1 AND id = $2",
             self._tenant_id,
