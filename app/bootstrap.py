@@ -10,6 +10,7 @@ import structlog
 from fastapi import FastAPI
 
 from app.api.app import create_app
+from app.core.bell import Bell
 from app.core.database import Database
 from app.core.limits import RateLimits
 from app.core.migrate import migrate
@@ -20,11 +21,13 @@ from app.core.servers import Servers, start_servers
 from app.core.settings import Settings
 from app.core.tokens import SharedSecretTokens
 from app.marketplaces.kwork.browser import KworkBrowser
+from app.repositories.events import CHANNEL
 from app.repositories.tenants import all_tenants
 from app.services.authenticate import Authenticator, Login, TenantRules
 from app.services.connect_account import ConnectAccount
 from app.services.container import Probe, Services
 from app.services.crm_connections import CrmConnectors
+from app.services.event_streams import EventStreams, StreamLimits
 from app.services.kwork_client import KworkClients
 from app.services.push_deliveries import PushDeliveries
 from app.services.push_leads import PushChosenLeads
@@ -32,6 +35,7 @@ from app.services.read_categories import Categories
 from app.services.read_exchange import ReadExchange
 from app.services.read_messages import ReadMessages
 from app.services.sync import Sync
+from app.tasks.event_work import event_work
 
 log = structlog.get_logger(__name__)
 
@@ -55,9 +59,17 @@ async def running_service(settings: Settings) -> AsyncIterator[FastAPI]:
         stack.push_async_callback(redis.close)
         browser = KworkBrowser(settings)
         stack.push_async_callback(browser.close)
+        bell = Bell(database, CHANNEL)
         services, deliveries = _compose(
-            settings, secrets=secrets, database=database, servers=servers, redis=redis, browser=browser
+            settings,
+            secrets=secrets,
+            database=database,
+            servers=servers,
+            redis=redis,
+            browser=browser,
+            bell=bell,
         )
+        await stack.enter_async_context(event_work(database, bell, settings))
         stack.push_async_callback(services.sync.stop)
         stack.push_async_callback(deliveries.stop)
         loop = asyncio.create_task(_push_forever(deliveries, database, settings), name="push deliveries")
@@ -82,6 +94,7 @@ def _compose(
     servers: Servers,
     redis: RedisConnection,
     browser: KworkBrowser,
+    bell: Bell,
 ) -> tuple[Services, PushDeliveries]:
     tokens = SharedSecretTokens(
         secrets.secret_key,
@@ -116,6 +129,11 @@ def _compose(
         push_leads=PushChosenLeads(database, connectors, deliveries),
         read_account=ReadMessages(database, accounts),
         sync=Sync(database, accounts, exchange, deliveries, connectors),
+        streams=EventStreams(
+            database,
+            bell,
+            StreamLimits(settings.event_streams_per_tenant, settings.event_streams_per_process),
+        ),
         probes=(
             Probe("database", critical=True, check=database.is_alive),
             Probe("redis", critical=False, check=redis.is_alive),

@@ -94,12 +94,24 @@ async def _serve(settings: Settings) -> None:
                 lifespan="off",
                 ws="none",
             )
-            server = uvicorn.Server(config)
+            server = _Server(config, at_shutdown=app.state.services.streams.close)
             host, port = listening.getsockname()[:2]
             log.info("serving", address=f"http://{host}:{port}", docs=f"http://{host}:{port}/docs")
             await server.serve(sockets=[listening])
     finally:
         listening.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn waits for open answers; those that never end by themselves are told to first."""
+
+    def __init__(self, config: uvicorn.Config, *, at_shutdown: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._at_shutdown = at_shutdown
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._at_shutdown()
+        await super().shutdown(sockets)
 
 
 def _listen(host: str, port: int) -> socket.socket:

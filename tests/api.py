@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from app.api.app import create_app
+from app.core.bell import Bell
 from app.core.crypto import SecretBox, new_key
 from app.core.database import Database
 from app.core.limits import RateLimits
@@ -24,10 +25,12 @@ from app.core.passwords import Passwords
 from app.core.settings import Settings
 from app.core.tokens import SharedSecretTokens
 from app.marketplaces.kwork.browser import KworkBrowser
+from app.repositories.events import CHANNEL
 from app.services.authenticate import Authenticator, Login, TenantRules
 from app.services.connect_account import ConnectAccount
 from app.services.container import LeadState, Probe, Services
 from app.services.crm_connections import CrmConnectors
+from app.services.event_streams import EventStreams, StreamLimits
 from app.services.kwork_client import KworkClients
 from app.services.push_deliveries import PushDeliveries
 from app.services.read_categories import Categories
@@ -73,6 +76,11 @@ class Api:
     passwords: Passwords
     push_leads: FakePushLeads = field(default_factory=FakePushLeads)
     read_account: FakeReadAccount = field(default_factory=FakeReadAccount)
+
+    @property
+    def streams(self) -> EventStreams:
+        found: EventStreams = self.app.state.services.streams
+        return found
 
     def client(self, token: str | None = None, **headers: str) -> httpx2.AsyncClient:
         """A client that sends this token; never follows a redirect."""
@@ -120,7 +128,16 @@ def settings_for_tests(**changes: Any) -> Settings:
     return Settings(_env_file=None, **{**given, **changes})
 
 
-def build_api(database: Database, *, accounts: ConnectAccount | None = None, **changes: Any) -> Api:
+STREAM_LIMITS = StreamLimits(per_tenant=3, per_process=5, heartbeat_seconds=0.2, slow_seconds=10)
+
+
+def build_api(
+    database: Database,
+    *,
+    accounts: ConnectAccount | None = None,
+    stream_limits: StreamLimits = STREAM_LIMITS,
+    **changes: Any,
+) -> Api:
     """The application over that database; ``changes`` are settings."""
     settings = settings_for_tests(**changes)
     browser = KworkBrowser(settings)
@@ -141,6 +158,8 @@ def build_api(database: Database, *, accounts: ConnectAccount | None = None, **c
     passwords = Passwords()
     rules = TenantRules(settings.default_tenant_id, settings.allow_default_tenant)
     push_leads, read_account = FakePushLeads(), FakeReadAccount()
+    # Nobody rings here: streams look by themselves.
+    bell = Bell(database, CHANNEL, deaf_seconds=0.02)
 
     async def database_is_there() -> bool:
         async with database.shared() as connection:
@@ -157,6 +176,7 @@ def build_api(database: Database, *, accounts: ConnectAccount | None = None, **c
         push_leads=push_leads,
         read_account=read_account,
         sync=Sync(database, accounts, exchange, deliveries, connectors),
+        streams=EventStreams(database, bell, stream_limits),
         probes=(Probe("database", True, database_is_there),),
     )
     return Api(create_app(services, settings), settings, database, passwords, push_leads, read_account)
@@ -223,6 +243,14 @@ async def stock(owner: asyncpg.Connection, tenant_id: str, number: int) -> Shop:
         dialog_id,
         number,
         canary,
+    )
+    await owner.execute("INSERT INTO event_heads (tenant_id, last_id) VALUES ($1, 1)", tenant_id)
+    await owner.execute(
+        "INSERT INTO events (tenant_id, id, type, subject, account_id, at, data) "
+        "VALUES ($1, 1, 'message.received', $2, $3, now(), '{}')",
+        tenant_id,
+        canary,
+        account_id,
     )
     return Shop(tenant_id, account_id, number, number, dialog_id, f"partner_of_{tenant_id}", canary)
 

@@ -31,6 +31,7 @@ TAGS = [
     {"name": "gigs", "description": "Gigs (кворки) of the accounts."},
     {"name": "chat", "description": "Dialogs and messages."},
     {"name": "crm-sync", "description": "Leads and contacts on their way to the CRM."},
+    {"name": "events", "description": "What happens, as it happens: a stream."},
     {"name": "health", "description": "For whoever runs the service; without a token."},
 ]
 

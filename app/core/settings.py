@@ -75,6 +75,10 @@ class Settings(BaseSettings):
     chromium_idle_seconds: Annotated[float, Field(ge=0)] = 60.0
     """The shared Chromium is closed when nobody used it for so long."""
 
+    events_keep_days: Annotated[float, Field(gt=0)] = 7.0
+    event_streams_per_tenant: Annotated[int, Field(ge=1)] = 20
+    event_streams_per_process: Annotated[int, Field(ge=1)] = 500
+
     rate_limit_per_minute: Annotated[int, Field(ge=1)] = 60
     login_limit_per_minute: Annotated[int, Field(ge=1)] = 10
     cors_origins: Annotated[list[str], NoDecode] = Field(default_factory=list)

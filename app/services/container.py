@@ -10,6 +10,7 @@ from uuid import UUID
 from app.core.database import Database
 from app.services.authenticate import Authenticator, Login
 from app.services.connect_account import ConnectAccount
+from app.services.event_streams import EventStreams
 from app.services.read_categories import Categories
 
 
@@ -67,4 +68,5 @@ class Services:
     push_leads: PushLeads
     read_account: ReadAccount
     sync: Any
+    streams: EventStreams
     probes: tuple[Probe, ...] = ()

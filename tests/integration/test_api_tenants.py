@@ -28,6 +28,7 @@ class Case:
     role: str = "viewer"
     path: Callable[[Shop], dict[str, object]] = field(default=lambda _: {})
     body: dict[str, Any] | None = None
+    query: dict[str, str] | None = None
     shows_canary: bool = True
     """Its own answer holds the tenant's canary: shows that looking for the other's can find something."""
     status: int = 200
@@ -58,6 +59,7 @@ CASES: dict[str, Case] = {
     "sync_orders": Case(role="operator", body={"kinds": ["project"]}, shows_canary=False),
     "sync_contacts": Case(role="operator", shows_canary=False, status=409),
     "sync_status": Case(),
+    "stream_events": Case(query={"last_event_id": "0", "follow": "false"}),
     "me": Case(shows_canary=False),
     "logout": Case(shows_canary=False, status=204),
     "delete_account": Case(role="admin", path=account, shows_canary=False, status=204),
@@ -114,7 +116,12 @@ async def call(
 ) -> httpx2.Response:
     method, path, _ = OPERATIONS[name]
     async with api.client(access, **{"X-Request-ID": REQUEST_ID, **(headers or {})}) as client:
-        return await client.request(method, path.format(**ids), json=body or CASES[name].body, params=query)
+        return await client.request(
+            method,
+            path.format(**ids),
+            json=body or CASES[name].body,
+            params={**(CASES[name].query or {}), **(query or {})},
+        )
 
 
 def needs_ids() -> list[str]:
@@ -246,7 +253,18 @@ async def test_the_repositories_alone_keep_tenants_apart(
     api: Api, owner: asyncpg.Connection, shops: tuple[Shop, Shop]
 ) -> None:
     """Row-level security is switched off: the filters in the SQL must hold by themselves."""
-    tables = ("orders", "order_events", "gigs", "dialogs", "messages", "accounts", "users", "revoked_tokens")
+    tables = (
+        "orders",
+        "order_events",
+        "gigs",
+        "dialogs",
+        "messages",
+        "accounts",
+        "users",
+        "revoked_tokens",
+        "events",
+        "event_heads",
+    )
     for table in tables:
         await owner.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
     try:
