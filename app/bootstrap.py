@@ -10,7 +10,6 @@ import structlog
 from fastapi import FastAPI
 
 from app.api.app import create_app
-from app.core.bell import Bell
 from app.core.database import Database
 from app.core.limits import RateLimits
 from app.core.migrate import migrate
@@ -21,13 +20,11 @@ from app.core.servers import Servers, start_servers
 from app.core.settings import Settings
 from app.core.tokens import SharedSecretTokens
 from app.marketplaces.kwork.browser import KworkBrowser
-from app.repositories.events import CHANNEL
 from app.repositories.tenants import all_tenants
 from app.services.authenticate import Authenticator, Login, TenantRules
 from app.services.connect_account import ConnectAccount
 from app.services.container import Probe, Services
 from app.services.crm_connections import CrmConnectors
-from app.services.event_streams import EventStreams, StreamLimits
 from app.services.kwork_client import KworkClients
 from app.services.push_deliveries import PushDeliveries
 from app.services.push_leads import PushChosenLeads
@@ -35,7 +32,7 @@ from app.services.read_categories import Categories
 from app.services.read_exchange import ReadExchange
 from app.services.read_messages import ReadMessages
 from app.services.sync import Sync
-from app.tasks.event_work import event_work
+from app.tasks.event_work import EventParts, event_parts, event_work
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +56,7 @@ async def running_service(settings: Settings) -> AsyncIterator[FastAPI]:
         stack.push_async_callback(redis.close)
         browser = KworkBrowser(settings)
         stack.push_async_callback(browser.close)
-        bell = Bell(database, CHANNEL)
+        events = event_parts(database, secrets.box, settings)
         services, deliveries = _compose(
             settings,
             secrets=secrets,
@@ -67,9 +64,9 @@ async def running_service(settings: Settings) -> AsyncIterator[FastAPI]:
             servers=servers,
             redis=redis,
             browser=browser,
-            bell=bell,
+            events=events,
         )
-        await stack.enter_async_context(event_work(database, bell, settings))
+        await stack.enter_async_context(event_work(events, database, settings))
         stack.push_async_callback(services.sync.stop)
         stack.push_async_callback(deliveries.stop)
         loop = asyncio.create_task(_push_forever(deliveries, database, settings), name="push deliveries")
@@ -94,7 +91,7 @@ def _compose(
     servers: Servers,
     redis: RedisConnection,
     browser: KworkBrowser,
-    bell: Bell,
+    events: EventParts,
 ) -> tuple[Services, PushDeliveries]:
     tokens = SharedSecretTokens(
         secrets.secret_key,
@@ -129,11 +126,8 @@ def _compose(
         push_leads=PushChosenLeads(database, connectors, deliveries),
         read_account=ReadMessages(database, accounts),
         sync=Sync(database, accounts, exchange, deliveries, connectors),
-        streams=EventStreams(
-            database,
-            bell,
-            StreamLimits(settings.event_streams_per_tenant, settings.event_streams_per_process),
-        ),
+        streams=events.streams,
+        webhooks=events.webhooks,
         probes=(
             Probe("database", critical=True, check=database.is_alive),
             Probe("redis", critical=False, check=redis.is_alive),

@@ -25,17 +25,21 @@ from app.core.passwords import Passwords
 from app.core.settings import Settings
 from app.core.tokens import SharedSecretTokens
 from app.marketplaces.kwork.browser import KworkBrowser
+from app.outside.addresses import AddressGuard
 from app.repositories.events import CHANNEL
 from app.services.authenticate import Authenticator, Login, TenantRules
 from app.services.connect_account import ConnectAccount
 from app.services.container import LeadState, Probe, Services
 from app.services.crm_connections import CrmConnectors
+from app.services.deliver_webhooks import DeliverWebhooks
 from app.services.event_streams import EventStreams, StreamLimits
 from app.services.kwork_client import KworkClients
+from app.services.manage_webhooks import ManageWebhooks
 from app.services.push_deliveries import PushDeliveries
 from app.services.read_categories import Categories
 from app.services.read_exchange import ReadExchange
 from app.services.sync import Sync
+from app.services.webhook_secrets import WebhookSecrets
 
 SECRET = "a secret of the tests, long enough for HMAC"
 NOW = "2026-05-20T10:00:00Z"
@@ -128,6 +132,11 @@ def settings_for_tests(**changes: Any) -> Settings:
     return Settings(_env_file=None, **{**given, **changes})
 
 
+async def _public_address(_host: str, _port: int) -> Sequence[str]:
+    """Names of tests resolve to something public; nothing is ever sent there."""
+    return ["93.184.216.34"]
+
+
 STREAM_LIMITS = StreamLimits(per_tenant=3, per_process=5, heartbeat_seconds=0.2, slow_seconds=10)
 
 
@@ -160,6 +169,9 @@ def build_api(
     push_leads, read_account = FakePushLeads(), FakeReadAccount()
     # Nobody rings here: streams look by themselves.
     bell = Bell(database, CHANNEL, deaf_seconds=0.02)
+    webhook_secrets = WebhookSecrets(SecretBox(new_key("test")))
+    guard = AddressGuard(allowed=settings.webhook_allowed_hosts, resolver=_public_address)
+    deliver_webhooks = DeliverWebhooks(database, webhook_secrets, guard)
 
     async def database_is_there() -> bool:
         async with database.shared() as connection:
@@ -177,6 +189,7 @@ def build_api(
         read_account=read_account,
         sync=Sync(database, accounts, exchange, deliveries, connectors),
         streams=EventStreams(database, bell, stream_limits),
+        webhooks=ManageWebhooks(database, webhook_secrets, guard, deliver_webhooks),
         probes=(Probe("database", True, database_is_there),),
     )
     return Api(create_app(services, settings), settings, database, passwords, push_leads, read_account)
@@ -199,6 +212,8 @@ class Shop:
     dialog_id: UUID
     partner: str
     canary: str
+    webhook_id: UUID
+    delivery_id: UUID
 
 
 async def stock(owner: asyncpg.Connection, tenant_id: str, number: int) -> Shop:
@@ -252,7 +267,30 @@ async def stock(owner: asyncpg.Connection, tenant_id: str, number: int) -> Shop:
         canary,
         account_id,
     )
-    return Shop(tenant_id, account_id, number, number, dialog_id, f"partner_of_{tenant_id}", canary)
+    webhook_id = await owner.fetchval(
+        "INSERT INTO webhooks (tenant_id, url, description, types, active, queued_id) "
+        "VALUES ($1, $2, '', '{}', false, 1) RETURNING id",
+        tenant_id,
+        f"https://127.0.0.1:9/{canary}",
+    )
+    delivery_id = await owner.fetchval(
+        "INSERT INTO webhook_deliveries (tenant_id, webhook_id, event_id, type, state, due_at, answer) "
+        "VALUES ($1, $2, 1, 'message.received', 'failed', now(), $3) RETURNING id",
+        tenant_id,
+        webhook_id,
+        canary,
+    )
+    return Shop(
+        tenant_id,
+        account_id,
+        number,
+        number,
+        dialog_id,
+        f"partner_of_{tenant_id}",
+        canary,
+        webhook_id,
+        delivery_id,
+    )
 
 
 async def add_order(

@@ -13,7 +13,7 @@ from app.api import problems
 from app.api.describe import document_of
 from app.api.edge import API_PREFIX, BodyLimit, Edge, Paths
 from app.api.rows import json_answer
-from app.api.v1 import accounts, auth, chat, events, gigs, health, orders
+from app.api.v1 import accounts, auth, chat, events, gigs, health, orders, webhooks
 from app.core.settings import Settings
 from app.services.container import Services
 
@@ -71,7 +71,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
 def _add_routes(app: FastAPI) -> None:
     api = APIRouter(prefix=API_PREFIX)
     # The busiest route first: routes are tried in order.
-    for module in (orders, gigs, chat, accounts, auth, events):
+    for module in (orders, gigs, chat, accounts, auth, events, webhooks):
         api.include_router(module.router)
     if importlib.util.find_spec("app.api.v1.crm_sync"):
         api.include_router(import_module("app.api.v1.crm_sync").router)

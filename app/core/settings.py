@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,250}[a-z0-9_])?")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -79,16 +82,30 @@ class Settings(BaseSettings):
     event_streams_per_tenant: Annotated[int, Field(ge=1)] = 20
     event_streams_per_process: Annotated[int, Field(ge=1)] = 500
 
+    webhook_allow_private: bool = False
+    webhook_allowed_hosts: Annotated[list[str], NoDecode] = Field(default_factory=list)
+
     rate_limit_per_minute: Annotated[int, Field(ge=1)] = 60
     login_limit_per_minute: Annotated[int, Field(ge=1)] = 10
     cors_origins: Annotated[list[str], NoDecode] = Field(default_factory=list)
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "webhook_allowed_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return (
             [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )
+
+    @field_validator("webhook_allowed_hosts")
+    @classmethod
+    def _names_or_networks(cls, value: list[str]) -> list[str]:
+        for entry in value:
+            try:
+                ip_network(entry, strict=False)
+            except ValueError:
+                if not _HOST.fullmatch(entry.lower()):
+                    raise ValueError("нужны имена, адреса или сети через запятую") from None
+        return value
 
     @field_validator("kwork_web_url", "kwork_api_url", "crm_api_url", "api_gateway_url")
     @classmethod

@@ -11,6 +11,7 @@ from app.core.database import Database
 from app.services.authenticate import Authenticator, Login
 from app.services.connect_account import ConnectAccount
 from app.services.event_streams import EventStreams
+from app.services.manage_webhooks import ManageWebhooks
 from app.services.read_categories import Categories
 
 
@@ -69,4 +70,5 @@ class Services:
     read_account: ReadAccount
     sync: Any
     streams: EventStreams
+    webhooks: ManageWebhooks
     probes: tuple[Probe, ...] = ()

@@ -6,13 +6,21 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 from app.core.bell import DATABASE_AWAY, Bell
+from app.core.crypto import SecretBox
 from app.core.database import Database
 from app.core.settings import Settings
-from app.repositories.events import Events
+from app.outside.addresses import AddressGuard
+from app.repositories.events import CHANNEL, Events
 from app.repositories.tenants import all_tenants
+from app.repositories.webhook_deliveries import WebhookDeliveries
+from app.services.deliver_webhooks import DeliverWebhooks
+from app.services.event_streams import EventStreams, StreamLimits
+from app.services.manage_webhooks import ManageWebhooks
+from app.services.webhook_secrets import WebhookSecrets
 
 log = logging.getLogger(__name__)
 
@@ -20,13 +28,51 @@ Sleep = Callable[[float], Awaitable[None]]
 
 _SWEEP_EVERY_SECONDS = 3600.0
 _SWEEP_AT_ONCE = 5000
+_DELIVER_EVERY_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class EventParts:
+    """What carries events outside."""
+
+    bell: Bell
+    streams: EventStreams
+    webhooks: ManageWebhooks
+    deliver: DeliverWebhooks
+
+
+def event_parts(database: Database, box: SecretBox, settings: Settings) -> EventParts:
+    """Made once per process; nothing runs yet."""
+    bell = Bell(database, CHANNEL)
+    limits = StreamLimits(settings.event_streams_per_tenant, settings.event_streams_per_process)
+    guard = AddressGuard(allow_private=settings.webhook_allow_private, allowed=settings.webhook_allowed_hosts)
+    secrets = WebhookSecrets(box)
+    deliver = DeliverWebhooks(database, secrets, guard)
+    return EventParts(
+        bell,
+        EventStreams(database, bell, limits),
+        ManageWebhooks(database, secrets, guard, deliver),
+        deliver,
+    )
 
 
 @asynccontextmanager
-async def event_work(database: Database, bell: Bell, settings: Settings) -> AsyncIterator[None]:
+async def event_work(parts: EventParts, database: Database, settings: Settings) -> AsyncIterator[None]:
     """The loops run as long as the block."""
-    async with loops(bell.run(), sweep_forever(database, keep_days=settings.events_keep_days), name="events"):
-        yield
+
+    async def tenants() -> Sequence[str]:
+        return await tenants_of(database)
+
+    async with loops(
+        parts.bell.run(),
+        parts.deliver.run(parts.bell, tenants, every_seconds=_DELIVER_EVERY_SECONDS),
+        sweep_forever(database, keep_days=settings.events_keep_days),
+        name="events",
+    ):
+        try:
+            yield
+        finally:
+            await parts.deliver.stop()
 
 
 @asynccontextmanager
@@ -62,6 +108,8 @@ async def sweep(database: Database, *, keep_days: float) -> int:
             async with database.tenant(tenant_id) as scope:
                 piece = await Events(scope).sweep(keep_days, _SWEEP_AT_ONCE)
             swept += piece
+        async with database.tenant(tenant_id) as scope:
+            await WebhookDeliveries(scope).sweep_tests(keep_days)
     return swept
 
 

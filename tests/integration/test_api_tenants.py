@@ -39,6 +39,10 @@ def account(shop: Shop) -> dict[str, object]:
     return {"id": shop.account_id}
 
 
+def webhook(shop: Shop) -> dict[str, object]:
+    return {"id": shop.webhook_id}
+
+
 CASES: dict[str, Case] = {
     "list_orders": Case(),
     "get_order": Case(path=lambda shop: {"id": f"order-{shop.order_id}"}),
@@ -60,6 +64,22 @@ CASES: dict[str, Case] = {
     "sync_contacts": Case(role="operator", shows_canary=False, status=409),
     "sync_status": Case(),
     "stream_events": Case(query={"last_event_id": "0", "follow": "false"}),
+    "list_webhooks": Case(role="operator"),
+    "add_webhook": Case(
+        role="admin", body={"url": "https://example.com/hook"}, shows_canary=False, status=201
+    ),
+    "get_webhook": Case(role="operator", path=webhook),
+    "update_webhook": Case(role="admin", path=webhook, body={"description": "x"}),
+    "test_webhook": Case(role="operator", path=webhook, shows_canary=False),
+    "rotate_webhook_secret": Case(role="admin", path=webhook),
+    "list_webhook_deliveries": Case(role="operator", path=webhook),
+    "replay_webhook_delivery": Case(
+        role="operator",
+        path=lambda shop: {"id": shop.webhook_id, "delivery_id": shop.delivery_id},
+        shows_canary=False,
+        status=409,
+    ),
+    "delete_webhook": Case(role="admin", path=webhook, shows_canary=False, status=204),
     "me": Case(shows_canary=False),
     "logout": Case(shows_canary=False, status=204),
     "delete_account": Case(role="admin", path=account, shows_canary=False, status=204),
@@ -101,7 +121,7 @@ async def shops(api: Api, owner: asyncpg.Connection) -> tuple[Shop, Shop]:
     return await stock(owner, "a", 501), await stock(owner, "b", 701)
 
 
-NO_SHOP = Shop("nobody", NOBODY, 999, 999, NOBODY, "nobody", "")
+NO_SHOP = Shop("nobody", NOBODY, 999, 999, NOBODY, "nobody", "", NOBODY, NOBODY)
 
 
 async def call(
@@ -204,7 +224,7 @@ async def test_another_tenants_account_in_the_body_answers_like_an_unknown_one(
 async def test_another_tenants_cursor_opens_nothing(
     api: Api, owner: asyncpg.Connection, shops: tuple[Shop, Shop], name: str
 ) -> None:
-    other = shops[1]
+    mine, other = shops
     await owner.execute("INSERT INTO accounts (tenant_id, title, login) VALUES ('b', $1, 'x')", other.canary)
     await owner.execute(
         "INSERT INTO orders (tenant_id, id, account_id, title, status, currency, buyer_username, url, details, "
@@ -220,11 +240,23 @@ async def test_another_tenants_cursor_opens_nothing(
             f"VALUES ('b', $1, {extra[1]}{values}, '{{}}', '')",
             other.account_id,
         )
-    theirs = (await call(api, name, {}, access=token("b"), query={"limit": "1"})).json()
+    await owner.execute(
+        "INSERT INTO webhooks (tenant_id, url, description, types, active, queued_id) "
+        "VALUES ('b', $1, '', '{}', false, 1)",
+        other.canary,
+    )
+    await owner.execute(
+        "INSERT INTO webhook_deliveries (tenant_id, webhook_id, type, due_at, answer) "
+        "VALUES ('b', $1, 'webhook.test', now(), $2)",
+        other.webhook_id,
+        other.canary,
+    )
+    path = CASES[name].path
+    theirs = (await call(api, name, path(other), access=token("b"), query={"limit": "1"})).json()
     if theirs["next_cursor"] is None:
         pytest.skip("this list has one row here")
     answer = await call(
-        api, name, {}, access=token("a"), query={"cursor": theirs["next_cursor"], "limit": "1"}
+        api, name, path(mine), access=token("a"), query={"cursor": theirs["next_cursor"], "limit": "1"}
     )
     assert answer.status_code == 200
     assert other.canary not in answer.text
@@ -264,6 +296,9 @@ async def test_the_repositories_alone_keep_tenants_apart(
         "revoked_tokens",
         "events",
         "event_heads",
+        "webhooks",
+        "webhook_secrets",
+        "webhook_deliveries",
     )
     for table in tables:
         await owner.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
