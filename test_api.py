@@ -261,6 +261,7 @@ def own_service() -> Iterator[Walk]:
             "KWORK_API_URL": stand.api,
             "KWORK_MOBILE_KEY": stand.mobile_key,
             "KWORK_REQUESTS_PER_SECOND": "0",
+            "POLL_SECONDS": "0",
             "CRM_API_URL": stand.crm,
             "CRM_API_KEY": stand.crm_key,
         }

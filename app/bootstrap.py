@@ -33,6 +33,7 @@ from app.services.read_exchange import ReadExchange
 from app.services.read_messages import ReadMessages
 from app.services.sync import Sync
 from app.tasks.event_work import EventParts, event_parts, event_work
+from app.tasks.follow_work import follow_work
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +68,7 @@ async def running_service(settings: Settings) -> AsyncIterator[FastAPI]:
             events=events,
         )
         await stack.enter_async_context(event_work(events, database, settings))
+        await stack.enter_async_context(follow_work(database, services.accounts, settings))
         stack.push_async_callback(services.sync.stop)
         stack.push_async_callback(deliveries.stop)
         loop = asyncio.create_task(_push_forever(deliveries, database, settings), name="push deliveries")

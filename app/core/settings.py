@@ -10,6 +10,8 @@ from typing import Annotated, Any
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+KWORK_WEB_URL = "https://kwork.ru"
+KWORK_NOTICE_URL = "wss://notice.kwork.ru/ws/public"
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,250}[a-z0-9_])?")
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -60,8 +62,11 @@ class Settings(BaseSettings):
     crm_search_lag_seconds: Annotated[float, Field(ge=0)] = 20.0
     api_gateway_url: str | None = None
 
-    kwork_web_url: str = "https://kwork.ru"
+    kwork_web_url: str = KWORK_WEB_URL
     kwork_api_url: str = "https://api.kwork.ru"
+    kwork_notice_url: str | None = None
+    kwork_live: bool | None = None
+    poll_seconds: Annotated[float, Field(ge=0)] = 120.0
     kwork_mobile_key: SecretStr | None = None
     kwork_test_username: str | None = None
     kwork_test_password: SecretStr | None = None
@@ -111,6 +116,21 @@ class Settings(BaseSettings):
     @classmethod
     def _no_trailing_slash(cls, value: str | None) -> str | None:
         return value.rstrip("/") if value else value
+
+    @property
+    def notice_url(self) -> str | None:
+        """Where Kwork's notices are listened to. Kwork's own address goes with Kwork's own site only: a channel of
+        a stand-in is never told to the real one.
+        """
+        if self.kwork_notice_url is None and self.kwork_web_url == KWORK_WEB_URL:
+            return KWORK_NOTICE_URL
+        return self.kwork_notice_url
+
+    @property
+    def listens(self) -> bool:
+        """Whether accounts are followed by Kwork's websocket."""
+        wanted = self.kwork_mobile_key is not None if self.kwork_live is None else self.kwork_live
+        return wanted and self.notice_url is not None
 
     @property
     def embedded_postgres(self) -> bool:

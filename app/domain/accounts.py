@@ -37,6 +37,8 @@ class Capability(StrEnum):
     PROFILE = "profile"
     USER_PROFILES = "user_profiles"
     CATEGORIES = "categories"
+    LIVE = "live"
+    """Being told of news by Kwork itself, without asking again and again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -47,11 +47,28 @@ class Chats:
             f"""
             SELECT {_DIALOG} FROM dialogs d
             WHERE d.tenant_id = $1 AND d.account_id = $2
-              AND (d.messages_read_at IS NULL OR d.last_message_at >= d.messages_read_at)
+              AND (d.messages_read_at IS NULL
+                   OR d.last_message_at >= date_trunc('second', d.messages_read_at)) -- Kwork tells whole seconds
             ORDER BY d.last_message_at DESC NULLS LAST
             """,  # noqa: S608
             self._tenant_id,
             account_id,
+        )
+        return [StoredDialog(**row) for row in rows]
+
+    async def dialogs_with(
+        self, account_id: UUID, user_ids: Collection[int], usernames: Collection[str]
+    ) -> list[StoredDialog]:
+        """The account's dialogs with these people; names in lower case."""
+        if not user_ids and not usernames:
+            return []
+        rows = await self._connection.fetch(
+            f"SELECT {_DIALOG} FROM dialogs d WHERE d.tenant_id = $1 AND d.account_id = $2 "  # noqa: S608
+            "AND (d.kwork_user_id = ANY ($3::bigint[]) OR lower(d.username) = ANY ($4::text[]))",
+            self._tenant_id,
+            account_id,
+            list(user_ids),
+            list(usernames),
         )
         return [StoredDialog(**row) for row in rows]
 

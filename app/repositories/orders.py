@@ -8,7 +8,7 @@ from uuid import UUID
 
 from app.core.database import TenantConnection
 from app.domain.content import content_hash, plain
-from app.domain.kwork import Order, OrderDetails, OrderEvent
+from app.domain.kwork import Order, OrderDetails, OrderEvent, OrderStatus
 from app.repositories.changes import Changes, sort_out
 from app.repositories.news import News
 
@@ -74,6 +74,16 @@ class Orders:
             list(ids),
         )
         return [dict(row) for row in rows]
+
+    async def open_ids(self, account_id: UUID) -> set[int]:
+        """Orders of the account that may still change."""
+        rows = await self._connection.fetch(
+            "SELECT id FROM orders WHERE tenant_id = $1 AND account_id = $2 AND NOT status = ANY ($3::text[])",
+            self._tenant_id,
+            account_id,
+            [OrderStatus.DONE.value, OrderStatus.CANCELLED.value],
+        )
+        return {row["id"] for row in rows}
 
     async def buyers(self, account_id: UUID | None) -> list[dict[str, Any]]:
         """Each buyer of the tenant's orders once: ``id`` (may be unknown) and ``username``."""

@@ -64,6 +64,7 @@ _WAYS: Mapping[Capability, tuple[_Way, ...]] = {
     Capability.PROFILE: (_MOBILE, _WEB),
     Capability.USER_PROFILES: (_MOBILE_PUBLIC, _WEB_PUBLIC),
     Capability.CATEGORIES: (_MOBILE_PUBLIC, _WEB_PUBLIC),
+    Capability.LIVE: (_MOBILE, _WEB),
 }
 
 

@@ -102,3 +102,31 @@ async def test_an_event_in_flight_at_kill_9_arrives_after_the_restart(own_servic
     assert second.signed_by(new["secret"])
     assert new["secret"] not in own_service.output()
     assert shop.url not in own_service.output()
+
+
+def test_a_message_on_kwork_reaches_a_listener_by_itself(kwork_stand: Stand, tmp_path: Path) -> None:
+    """Kwork's websocket → a normal reading → the store → the log → the stream; no sync was asked for."""
+    service = Service(tmp_path, kwork_stand, KWORK_NOTICE_URL=kwork_stand.notice, POLL_SECONDS="3600")
+    try:
+        user = service.start().user()
+        with ExitStack() as stack:
+            listener = Listener(user, stack, types="message.received")
+            account = user.connect(kwork_stand.accounts[0])
+            user.sync(account_id=account["id"], kinds=["order", "dialog"], create_leads=False)
+            deadline = time.monotonic() + 60
+            while not kwork_stand.listeners():
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            channel = kwork_stand.listeners()[0]["path"].rpartition("/")[2]
+            sent = kwork_stand.add_message("Добрый день!")
+            began = time.monotonic()
+            told = listener.next()
+            print(f"told {time.monotonic() - began:.2f} s after it was written")
+        assert told.data["data"]["message_id"] == sent["id"]
+        assert told.data["account_id"] == account["id"]
+        service.stop()
+        assert channel.startswith("cnl_")
+        assert channel not in service.output()
+        assert all(channel not in log.read_text() for log in (tmp_path / "logs").iterdir())
+    finally:
+        service.stop()

@@ -87,6 +87,7 @@ READINGS: dict[Capability, Any] = {
     Capability.PROFILE: lambda client, stand: client.own_profile(),
     Capability.USER_PROFILES: lambda client, stand: client.user_profile(stand.username),
     Capability.CATEGORIES: lambda client, stand: client.categories(),
+    Capability.LIVE: lambda client, stand: client.channel(),
 }
 PUBLIC = {Capability.PROJECTS, Capability.USER_PROFILES, Capability.CATEGORIES}
 
@@ -99,7 +100,14 @@ PUBLIC = {Capability.PROJECTS, Capability.USER_PROFILES, Capability.CATEGORIES}
         ({"mobile": True}, PUBLIC),
         (
             {"web": True},
-            PUBLIC | {Capability.ORDERS, Capability.GIGS, Capability.DIALOGS, Capability.PROFILE},
+            PUBLIC
+            | {
+                Capability.ORDERS,
+                Capability.GIGS,
+                Capability.DIALOGS,
+                Capability.PROFILE,
+                Capability.LIVE,
+            },
         ),
         ({"key": True, "mobile": True}, set(Capability)),
         ({"key": True, "mobile": True, "web": True}, set(Capability)),
