@@ -187,6 +187,29 @@ def chat(walk: Walk) -> str:
     return f"диалогов: {found['total']}, сообщений в первом: {messages}"
 
 
+def events(walk: Walk) -> str:
+    query = {"last_event_id": 0, "follow": "false"}
+    answer = walk.client.get("/api/v1/events", params=query)
+    expect(answer.status_code == 200, f"поток событий: код {answer.status_code}: {answer.text[:200]}")
+    told = answer.text.count("\nevent: ")
+    expect(told or not walk.kwork, "ни одного события, хотя синхронизация была")
+    walk.problem("GET", "events", 422, "unknown_event_type", params={"types": "order.made"})
+    return f"событий в журнале: {told}"
+
+
+def webhooks(walk: Walk) -> str:
+    made = walk.ask("POST", "webhooks/", 201, json={"url": "https://93.184.216.34/", "active": False})
+    expect(made["secret"].startswith("whsec_"), "нет секрета")
+    path = f"webhooks/{made['id']}"
+    expect("secret" not in walk.ask("PUT", path, json={"types": ["message.*"]}), "секрет показан ещё раз")
+    expect(walk.ask("POST", f"{path}/rotate-secret/")["secret"] != made["secret"], "секрет не сменился")
+    walk.ask("GET", f"{path}/deliveries/")
+    walk.ask("DELETE", path, 204)
+    walk.problem("GET", path, 404, "not_found")
+    walk.problem("POST", "webhooks", 422, "address_not_public", json={"url": "https://127.0.0.1/"})
+    return "создан, изменён, секрет сменён, удалён"
+
+
 def bad_requests(walk: Walk) -> str:
     walk.problem("GET", "nowhere", 404, "unknown_route")
     walk.problem("DELETE", "orders", 405, "method_not_allowed")
@@ -211,6 +234,7 @@ READING: tuple[Check, ...] = (
     ("Кворки", gigs),
     ("Чаты", chat),
     ("Состояние синхронизации", sync_status),
+    ("События", events),
     ("Неверные запросы", bad_requests),
     ("Выход", logout),
 )
@@ -224,6 +248,7 @@ CHANGING: tuple[Check, ...] = (
     ("Подключение аккаунта", connect_account),
     ("Синхронизация с CRM", sync),
     ("Лиды по запросу", create_leads),
+    ("Вебхуки", webhooks),
 )
 
 
