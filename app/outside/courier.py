@@ -5,6 +5,7 @@ connections is shared with another name behind the same address.
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 import time
 from collections.abc import Mapping
@@ -22,6 +23,9 @@ KEPT_CHARACTERS = 500
 _KEPT_BYTES = 4 * KEPT_CHARACTERS
 _BODY_SECONDS = 2.0
 _MOST_TRIES = 3
+
+for _name in ("httpcore2", "httpx2"):  # at DEBUG these write addresses and signatures
+    logging.getLogger(_name).setLevel(logging.WARNING)
 
 _NOT_CONNECTED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 

@@ -79,6 +79,9 @@ class DeliverWebhooks:
             except DATABASE_AWAY as error:
                 log.warning("webhooks wait for the database: %s", type(error).__name__)
                 await asyncio.sleep(every_seconds)
+            except Exception:
+                log.exception("looking for webhooks with work failed unexpectedly")
+                await asyncio.sleep(every_seconds)
 
     async def start(self, tenant_id: str) -> None:
         """Starts a worker for each webhook of the tenant that has something to send."""

@@ -72,6 +72,8 @@ class FollowAccounts:
                         await self.take_up(tenant_id)
                 except DATABASE_AWAY as error:
                     log.warning("accounts are not followed now: %s", type(error).__name__)
+                except Exception:
+                    log.exception("looking for accounts to follow failed unexpectedly")
                 await self._how.sleep(_LOOK_FOR_ACCOUNTS_SECONDS)
         finally:
             await self.stop()

@@ -79,6 +79,8 @@ async def event_work(parts: EventParts, database: Database, settings: Settings) 
 async def loops(*work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
     """Tasks that end with the block."""
     tasks = [asyncio.create_task(one, name=name) for one in work]
+    for task in tasks:
+        task.add_done_callback(_tell_of_failure)
     try:
         yield
     finally:
@@ -87,6 +89,12 @@ async def loops(*work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[No
         for task in tasks:
             with suppress(asyncio.CancelledError, Exception):
                 await task
+
+
+def _tell_of_failure(task: asyncio.Task[None]) -> None:
+    """These loops never end by themselves: one that does would be missed silently."""
+    if not task.cancelled() and task.exception() is not None:
+        log.error("background work on %s stopped", task.get_name(), exc_info=task.exception())
 
 
 async def sweep_forever(database: Database, *, keep_days: float, sleep: Sleep = asyncio.sleep) -> None:

@@ -163,7 +163,7 @@ async def test_what_a_push_says_is_never_stored(news: News) -> None:
 
 
 async def test_after_a_cut_the_gap_is_closed_by_a_reading(news: News) -> None:
-    await news.followed()
+    await news.followed(poll=0)
     news.stand.fault("drop", surface="notice", when="before", count=1)
     assert news.stand.cut_listeners() == 1
     news.stand.add_message("Пока никто не слушал")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
@@ -404,6 +405,21 @@ async def test_secrets_lie_sealed_and_do_not_open_in_another_row(post: Post, sho
     assert len(shop.arrivals) == 1, "the other webhook's own secret still opens"
     [delivery] = await post.log(webhook)
     assert "секрет не расшифровывается" in delivery.error
+
+
+async def test_neither_secret_nor_address_nor_signature_is_ever_logged(
+    post: Post, shop: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        _, secret = await post.add(shop)
+        shop.answer = lambda arrival: (204, "") if len(shop.arrivals) > 1 else None
+        await post.happen("x")
+        await post.work()
+        await post.pass_time(7)
+        await post.work()
+    assert len(shop.arrivals) == 2
+    for kept_back in (secret, shop.url, shop.arrivals[0].headers["webhook-signature"]):
+        assert kept_back not in caplog.text
 
 
 async def test_an_answer_is_kept_to_its_status_and_first_characters(post: Post, shop: Receiver) -> None:
