@@ -224,6 +224,29 @@ def attachments(walk: Walk) -> str:
     return "вложений нет"
 
 
+def events(walk: Walk) -> str:
+    query = {"last_event_id": 0, "follow": "false"}
+    answer = walk.client.get("/api/v1/events", params=query)
+    expect(answer.status_code == 200, f"поток событий: код {answer.status_code}: {answer.text[:200]}")
+    told = answer.text.count("\nevent: ")
+    expect(told or not walk.kwork, "ни одного события, хотя синхронизация была")
+    walk.problem("GET", "events", 422, "unknown_event_type", params={"types": "order.made"})
+    return f"событий в журнале: {told}"
+
+
+def webhooks(walk: Walk) -> str:
+    made = walk.ask("POST", "webhooks/", 201, json={"url": "https://93.184.216.34/", "active": False})
+    expect(made["secret"].startswith("whsec_"), "нет секрета")
+    path = f"webhooks/{made['id']}"
+    expect("secret" not in walk.ask("PUT", path, json={"types": ["message.*"]}), "секрет показан ещё раз")
+    expect(walk.ask("POST", f"{path}/rotate-secret/")["secret"] != made["secret"], "секрет не сменился")
+    walk.ask("GET", f"{path}/deliveries/")
+    walk.ask("DELETE", path, 204)
+    walk.problem("GET", path, 404, "not_found")
+    walk.problem("POST", "webhooks", 422, "address_not_public", json={"url": "https://127.0.0.1/"})
+    return "создан, изменён, секрет сменён, удалён"
+
+
 def bad_requests(walk: Walk) -> str:
     walk.problem("GET", "nowhere", 404, "unknown_route")
     walk.problem("DELETE", "orders", 405, "method_not_allowed")
@@ -248,6 +271,7 @@ READING: tuple[Check, ...] = (
     ("Кворки", gigs),
     ("Чаты", chat),
     ("Состояние синхронизации", sync_status),
+    ("События", events),
     ("Неверные запросы", bad_requests),
     ("Выход", logout),
 )
@@ -263,6 +287,7 @@ CHANGING: tuple[Check, ...] = (
     ("Лиды по запросу", create_leads),
     ("Загрузка файлов", upload),
     ("Вложение сообщения", attachments),
+    ("Вебхуки", webhooks),
 )
 
 
@@ -300,6 +325,7 @@ def own_service() -> Iterator[Walk]:
             "KWORK_API_URL": stand.api,
             "KWORK_MOBILE_KEY": stand.mobile_key,
             "KWORK_REQUESTS_PER_SECOND": "0",
+            "POLL_SECONDS": "0",
             "CRM_API_URL": stand.crm,
             "CRM_API_KEY": stand.crm_key,
         }

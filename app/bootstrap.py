@@ -40,6 +40,8 @@ from app.services.read_messages import ReadMessages
 from app.services.receive_files import ReceiveFiles, UploadLimits
 from app.services.sweep_files import SweepFiles
 from app.services.sync import Sync
+from app.tasks.event_work import EventParts, event_parts, event_work
+from app.tasks.follow_work import follow_work
 
 log = structlog.get_logger(__name__)
 
@@ -75,6 +77,7 @@ async def running_service(settings: Settings) -> AsyncIterator[FastAPI]:
         browser = KworkBrowser(settings)
         stack.push_async_callback(browser.close)
         files = FileUseCases.of(settings, database)
+        events = event_parts(database, secrets.box, settings)
         services, deliveries = _compose(
             settings,
             connectors,
@@ -84,7 +87,10 @@ async def running_service(settings: Settings) -> AsyncIterator[FastAPI]:
             redis=redis,
             browser=browser,
             files=files,
+            events=events,
         )
+        await stack.enter_async_context(event_work(events, database, settings))
+        await stack.enter_async_context(follow_work(database, services.accounts, settings))
         stack.push_async_callback(services.sync.stop)
         stack.push_async_callback(deliveries.stop)
         loop = asyncio.create_task(_push_forever(deliveries, database, settings), name="push deliveries")
@@ -153,6 +159,7 @@ def _compose(
     redis: RedisConnection,
     browser: KworkBrowser,
     files: FileUseCases,
+    events: EventParts,
 ) -> tuple[Services, PushDeliveries]:
     tokens = SharedSecretTokens(
         secrets.secret_key,
@@ -189,6 +196,8 @@ def _compose(
         files=files.files,
         receive_files=files.receive,
         attachments=ReadAttachments(database, accounts, seconds=settings.kwork_download_seconds),
+        streams=events.streams,
+        webhooks=events.webhooks,
         probes=(
             Probe("database", critical=True, check=database.is_alive),
             Probe("redis", critical=False, check=redis.is_alive, advice=_WITHOUT_REDIS),

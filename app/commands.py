@@ -103,7 +103,7 @@ async def _serve(settings: Settings) -> None:
                 lifespan="off",
                 ws="none",
             )
-            server = stopping.server = _Server(config)
+            server = stopping.server = _Server(config, at_shutdown=app.state.services.streams.close)
             host, port = listening.getsockname()[:2]
             await _tell_what_is_missing(app.state.services.probes)
             log.info("serving", address=f"http://{host}:{port}", docs=f"http://{host}:{port}/docs")
@@ -113,11 +113,23 @@ async def _serve(settings: Settings) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn would raise the signal again when it is done, and what the service brought along would not be ended."""
+    """Answers that never end by themselves are told to first; signals are ours.
+
+    Uvicorn would wait for such answers, and raise the signal again when it is done: what the service brought along
+    would not be ended.
+    """
+
+    def __init__(self, config: uvicorn.Config, *, at_shutdown: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._at_shutdown = at_shutdown
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._at_shutdown()
+        await super().shutdown(sockets)
 
 
 class _Stopping:

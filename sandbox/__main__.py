@@ -12,8 +12,14 @@ from sandbox.assembly import Sandbox
 from sandbox.server import PortTakenError, listen, serve, url_of
 from sandbox.settings import Settings, parse
 
-SURFACES = ("web", "api", "crm", "control")
-WORDS = {"web": "сайта", "api": "мобильного API", "crm": "CRM", "control": "управления"}
+SURFACES = ("web", "api", "crm", "control", "notice")
+WORDS = {
+    "web": "сайта",
+    "api": "мобильного API",
+    "crm": "CRM",
+    "control": "управления",
+    "notice": "уведомлений",
+}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -64,6 +70,7 @@ def greeting(settings: Settings, sandbox: Sandbox) -> dict[str, object]:
         "api": settings.api_url,
         "crm": settings.crm_url,
         "control": settings.control_url,
+        "notice": settings.told_notice_url,
         "login": first.get("login"),
         "password": first.get("password"),
         "mobile_key": settings.usable_mobile_key,

@@ -14,6 +14,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sandbox.control.app import build as build_control
 from sandbox.faults import Faults
 from sandbox.journal import Journal
+from sandbox.notice.app import build as build_notice
+from sandbox.notice.hub import Hub
 from sandbox.settings import Settings
 from sandbox.world import Clock, Size, World, make_world
 
@@ -26,6 +28,7 @@ class Sandbox:
         self.faults = Faults()
         self.world: World = _world_of(settings)
         self.journal = Journal(self._now)
+        self.hub = Hub(self.faults)
         self._surfaces: dict[str, ASGIApp] = {}
         self._build()
 
@@ -35,6 +38,7 @@ class Sandbox:
         self.settings.size = size
         self.journal.clear()
         self.faults.clear()
+        self.hub.cut()
         self._build()
 
     def app(self, surface: str) -> ASGIApp:
@@ -67,7 +71,9 @@ class Sandbox:
             "api": _surface("sandbox.mobile.app")(*world),
             "crm": _surface("sandbox.crm.app")(*world[1:]),
             "control": build_control(self),
+            "notice": build_notice(self.world, self.journal, self.faults, self.hub),
         }
+        self.hub.watch(self.world)
 
 
 def _world_of(settings: Settings) -> World:

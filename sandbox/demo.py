@@ -129,7 +129,7 @@ class Demo:
             raise DemoError("двойник Kwork не запустился")
         self._hello = json.loads(line)
         self._kept["ports"] = {
-            name: urlsplit(self._hello[name]).port for name in ("web", "api", "crm", "control")
+            name: urlsplit(self._hello[name]).port for name in ("web", "api", "crm", "control", "notice")
         }
         self._write_kept(self._kept)
 
@@ -150,6 +150,7 @@ class Demo:
             "KWORK_REQUESTS_PER_SECOND": "0",
             "KWORK_SIGN_IN_PAUSE_MINUTES": "0",
             "KWORK_SIGN_INS_PER_DAY": "1000",
+            "POLL_SECONDS": "0",  # the walk reads by itself
             "CRM_API_URL": self._hello["crm"],
             "CRM_API_KEY": self._hello["crm_key"],
         }

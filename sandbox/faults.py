@@ -1,8 +1,9 @@
 """The fault registry of all surfaces: what goes wrong, where, and how often.
 
-Three families:
+Four families:
 - `DOOR` kinds work by themselves at the door of every surface (see `door`);
 - `ASKED` kinds are asked for by the handler they concern: `request.state.faults.take("captcha")`;
+- `NOTICE` kinds spoil what the websocket pushes (see `notice.hub`);
 - `DRIFT` kinds change the shape of answers: JSON answers at the door, pages in the web surface's renderer.
 """
 
@@ -29,6 +30,10 @@ DOOR = {
     "maintenance_503",
 }
 ASKED = {"session_lost", "captcha", "phone_digits", "asked"}
+NOTICE = {
+    "garbage_frame",  # nonsense instead of the next push
+    "silence",  # the next push is not sent
+}
 DRIFT = {
     "field_renamed",  # `field` -> `to`
     "field_dropped",  # `field`
@@ -37,7 +42,7 @@ DRIFT = {
     "class_renamed",  # rendered class `field` -> `to`, or a state key moved under `to`
     "pages_from_end",  # page 1 is the last one
 }
-KINDS = DOOR | ASKED | DRIFT
+KINDS = DOOR | ASKED | NOTICE | DRIFT
 BEFORE_ACTING = tuple(sorted(DOOR - {"slow", "cut", "drop"}))
 
 

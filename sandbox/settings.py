@@ -17,6 +17,7 @@ class Settings:
     api_port: int = 0
     crm_port: int = 0
     control_port: int = 0
+    notice_port: int = 0
     mobile_key: str = ""  # "user:password" of the app's Basic credential; empty: any well-formed one
     crm_key: str = "sandbox-crm-key"
     strict_signin: bool = False  # a third sign-in within three minutes gets Qrator's 403
@@ -27,11 +28,17 @@ class Settings:
     api_url: str = ""
     crm_url: str = ""
     control_url: str = ""
+    notice_url: str = ""
 
     @property
     def told_web_url(self) -> str:
         """The web address as clients of the mobile surface get to see it, without a slash at the end."""
         return (self.web_public_url or self.web_url).rstrip("/")
+
+    @property
+    def told_notice_url(self) -> str:
+        """Where clients listen: the channel's name follows."""
+        return f"{self.notice_url.replace('http', 'ws', 1)}/ws/public"
 
     @property
     def usable_mobile_key(self) -> str:
@@ -54,6 +61,7 @@ def parse(argv: list[str] | None = None) -> Settings:
         "api-port": (0, "порт мобильного API"),
         "crm-port": (0, "порт учебной CRM"),
         "control-port": (0, "порт управления"),
+        "notice-port": (0, "порт вебсокета уведомлений"),
     }
     for name, (default, text) in numbers.items():
         parser.add_argument(f"--{name}", type=_natural, default=default, help=f"{text} (сейчас {default})")

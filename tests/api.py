@@ -19,6 +19,7 @@ from pydantic import SecretStr
 
 from app.api.app import create_app
 from app.bootstrap import FileUseCases
+from app.core.bell import Bell
 from app.core.crypto import SecretBox, new_key
 from app.core.database import Database
 from app.core.file_folder import FileFolder
@@ -27,16 +28,22 @@ from app.core.passwords import Passwords
 from app.core.settings import Settings
 from app.core.tokens import SharedSecretTokens
 from app.marketplaces.kwork.browser import KworkBrowser
+from app.outside.addresses import AddressGuard
+from app.repositories.events import CHANNEL
 from app.services.authenticate import Authenticator, Login, TenantRules
 from app.services.connect_account import ConnectAccount
 from app.services.container import LeadState, Probe, Services
 from app.services.crm_connections import CrmConnectors
+from app.services.deliver_webhooks import DeliverWebhooks
+from app.services.event_streams import EventStreams, StreamLimits
 from app.services.kwork_client import KworkClients
+from app.services.manage_webhooks import ManageWebhooks
 from app.services.push_deliveries import PushDeliveries
 from app.services.read_attachments import ReadAttachments
 from app.services.read_categories import Categories
 from app.services.read_exchange import ReadExchange
 from app.services.sync import Sync
+from app.services.webhook_secrets import WebhookSecrets
 
 SECRET = "a secret of the tests, long enough for HMAC"
 NOW = "2026-05-20T10:00:00Z"
@@ -78,6 +85,11 @@ class Api:
     push_leads: FakePushLeads = field(default_factory=FakePushLeads)
     read_account: FakeReadAccount = field(default_factory=FakeReadAccount)
     files: FileUseCases = field(kw_only=True)
+
+    @property
+    def streams(self) -> EventStreams:
+        found: EventStreams = self.app.state.services.streams
+        return found
 
     def client(self, token: str | None = None, **headers: str) -> httpx2.AsyncClient:
         """A client that sends this token; never follows a redirect."""
@@ -125,7 +137,21 @@ def settings_for_tests(**changes: Any) -> Settings:
     return Settings(_env_file=None, **{**given, **changes})
 
 
-def build_api(database: Database, *, accounts: ConnectAccount | None = None, **changes: Any) -> Api:
+async def _public_address(_host: str, _port: int) -> Sequence[str]:
+    """Names of tests resolve to something public; nothing is ever sent there."""
+    return ["93.184.216.34"]
+
+
+STREAM_LIMITS = StreamLimits(per_tenant=3, per_process=5, heartbeat_seconds=0.2, slow_seconds=10)
+
+
+def build_api(
+    database: Database,
+    *,
+    accounts: ConnectAccount | None = None,
+    stream_limits: StreamLimits = STREAM_LIMITS,
+    **changes: Any,
+) -> Api:
     """The application over that database; ``changes`` are settings."""
     settings = settings_for_tests(**changes)
     browser = KworkBrowser(settings)
@@ -146,6 +172,11 @@ def build_api(database: Database, *, accounts: ConnectAccount | None = None, **c
     passwords = Passwords()
     rules = TenantRules(settings.default_tenant_id, settings.allow_default_tenant)
     push_leads, read_account = FakePushLeads(), FakeReadAccount()
+    # Nobody rings here: streams look by themselves.
+    bell = Bell(database, CHANNEL, deaf_seconds=0.02)
+    webhook_secrets = WebhookSecrets(SecretBox(new_key("test")))
+    guard = AddressGuard(allowed=settings.webhook_allowed_hosts, resolver=_public_address)
+    deliver_webhooks = DeliverWebhooks(database, webhook_secrets, guard)
 
     async def database_is_there() -> bool:
         async with database.shared() as connection:
@@ -166,6 +197,8 @@ def build_api(database: Database, *, accounts: ConnectAccount | None = None, **c
         files=files.files,
         receive_files=files.receive,
         attachments=ReadAttachments(database, accounts, seconds=settings.kwork_download_seconds),
+        streams=EventStreams(database, bell, stream_limits),
+        webhooks=ManageWebhooks(database, webhook_secrets, guard, deliver_webhooks),
         probes=(Probe("database", True, database_is_there),),
     )
     app = create_app(services, settings)
@@ -190,6 +223,8 @@ class Shop:
     partner: str
     canary: str
     file_id: UUID
+    webhook_id: UUID
+    delivery_id: UUID
 
 
 async def stock(owner: asyncpg.Connection, tenant_id: str, number: int) -> Shop:
@@ -236,8 +271,39 @@ async def stock(owner: asyncpg.Connection, tenant_id: str, number: int) -> Shop:
         canary,
     )
     file_id = await add_file_row(owner, tenant_id, f"{canary}.txt", canary.encode())
-    partner = f"partner_of_{tenant_id}"
-    return Shop(tenant_id, account_id, number, number, dialog_id, partner, canary, file_id)
+    await owner.execute("INSERT INTO event_heads (tenant_id, last_id) VALUES ($1, 1)", tenant_id)
+    await owner.execute(
+        "INSERT INTO events (tenant_id, id, type, subject, account_id, at, data) "
+        "VALUES ($1, 1, 'message.received', $2, $3, now(), '{}')",
+        tenant_id,
+        canary,
+        account_id,
+    )
+    webhook_id = await owner.fetchval(
+        "INSERT INTO webhooks (tenant_id, url, description, types, active, queued_id) "
+        "VALUES ($1, $2, '', '{}', false, 1) RETURNING id",
+        tenant_id,
+        f"https://127.0.0.1:9/{canary}",
+    )
+    delivery_id = await owner.fetchval(
+        "INSERT INTO webhook_deliveries (tenant_id, webhook_id, event_id, type, state, due_at, answer) "
+        "VALUES ($1, $2, 1, 'message.received', 'failed', now(), $3) RETURNING id",
+        tenant_id,
+        webhook_id,
+        canary,
+    )
+    return Shop(
+        tenant_id,
+        account_id,
+        number,
+        number,
+        dialog_id,
+        f"partner_of_{tenant_id}",
+        canary,
+        file_id,
+        webhook_id,
+        delivery_id,
+    )
 
 
 async def add_file_row(owner: asyncpg.Connection, tenant_id: str, name: str, content: bytes) -> UUID:

@@ -57,6 +57,8 @@ class Service:
             "CRM_API_URL": stand.crm,
             "CRM_API_KEY": stand.crm_key,
             "CRM_SEARCH_LAG_SECONDS": "0.5",
+            # Nothing is read but what a test asks for; `POLL_SECONDS`, `KWORK_NOTICE_URL` switch news on.
+            "POLL_SECONDS": "0",
             **settings,
         }  # fmt: skip
         self.process: subprocess.Popen[bytes] | None = None

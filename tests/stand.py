@@ -34,6 +34,7 @@ class Stand:
         self.api: str = hello["api"]
         self.crm: str = hello["crm"]
         self.control: str = hello["control"]
+        self.notice: str = hello["notice"]
         self.mobile_key: str = hello["mobile_key"]
         self.crm_key: str = hello["crm_key"]
         self.accounts: list[Row] = hello["accounts"]
@@ -142,6 +143,14 @@ class Stand:
 
     def clear_faults(self, surface: str | None = None) -> None:
         self.call("DELETE", "/faults", surface=surface)
+
+    def listeners(self) -> list[Row]:
+        """Open websockets of notices."""
+        return self.call("GET", "/listeners")
+
+    def cut_listeners(self) -> int:
+        """Closes them all."""
+        return int(self.call("DELETE", "/listeners")["cut"])
 
     def now(self) -> float:
         return float(self.call("GET", "/time")["now"])

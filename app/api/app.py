@@ -13,7 +13,7 @@ from app.api.describe import document_of
 from app.api.docs import add_docs
 from app.api.edge import API_PREFIX, BodyLimit, Edge, Paths
 from app.api.rows import json_answer
-from app.api.v1 import accounts, attachments, auth, chat, files, gigs, health, orders
+from app.api.v1 import accounts, attachments, auth, chat, events, files, gigs, health, orders, webhooks
 from app.core.settings import Settings
 from app.services.container import Services
 
@@ -61,7 +61,13 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", settings.tenant_id_header, "X-Request-ID"],
+            allow_headers=[
+                "Authorization",
+                "Content-Type",
+                "Last-Event-ID",
+                settings.tenant_id_header,
+                "X-Request-ID",
+            ],
             expose_headers=["X-Request-ID", "Retry-After"],
         )
     app.add_middleware(Edge, on_error=problems.internal_error)
@@ -70,7 +76,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
 def _add_routes(app: FastAPI) -> None:
     api = APIRouter(prefix=API_PREFIX)
     # The busiest route first: routes are tried in order.
-    for module in (orders, gigs, chat, accounts, auth, files, attachments):
+    for module in (orders, gigs, chat, accounts, auth, files, attachments, events, webhooks):
         api.include_router(module.router)
     if importlib.util.find_spec("app.api.v1.crm_sync"):
         api.include_router(import_module("app.api.v1.crm_sync").router)

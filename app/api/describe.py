@@ -32,6 +32,8 @@ TAGS = [
     {"name": "chat", "description": "Dialogs and messages."},
     {"name": "files", "description": "Uploads that wait to be sent to Kwork."},
     {"name": "crm-sync", "description": "Leads and contacts on their way to the CRM."},
+    {"name": "events", "description": "What happens, as it happens: a stream."},
+    {"name": "webhooks", "description": "The same events, sent to an address of the tenant, signed."},
     {"name": "health", "description": "For whoever runs the service; without a token."},
 ]
 

@@ -7,9 +7,9 @@ connections run as a role that owns nothing (``POSTGRES_APP_ROLE``), set at conn
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -57,6 +57,8 @@ class TenantConnection:
 
     connection: Connection
     tenant_id: str
+    before_commit: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    """Awaited once each, as the last things of the transaction: for locks that must not be held longer."""
 
 
 class Database:
@@ -70,20 +72,25 @@ class Database:
 
     async def open(self) -> None:
         """Connects; raises ``OSError`` or ``asyncpg.PostgresError`` when the server is not there."""
-        settings = {"application_name": "kwork-service", "timezone": "UTC", "jit": "off"}
-        settings["search_path"] = SCHEMA
-        if self._role:
-            settings["role"] = self._role
         self._pool = await asyncpg.create_pool(
             **self._address.arguments(),
             min_size=1,
             max_size=self._pool_size,
             command_timeout=STATEMENT_SECONDS,
             timeout=CONNECTION_SECONDS,
-            server_settings=settings,
+            server_settings=self._settings(),
             init=_prepare,
             reset=_reset,
         )
+
+    def _settings(self) -> dict[str, str]:
+        settings = {
+            "application_name": "kwork-service",
+            "timezone": "UTC",
+            "jit": "off",
+            "search_path": SCHEMA,
+        }
+        return {**settings, "role": self._role} if self._role else settings
 
     async def close(self) -> None:
         """Waits for borrowed connections to come back, briefly, then cuts them."""
@@ -111,7 +118,16 @@ class Database:
         """A transaction that sees the rows of ``tenant_id`` only; committed at the end of the block."""
         async with self._connection() as connection, connection.transaction():
             await connection.fetchval("SELECT set_config('app.tenant_id', $1, true)", tenant_id)
-            yield TenantConnection(connection, tenant_id)
+            scope = TenantConnection(connection, tenant_id)
+            yield scope
+            for last in scope.before_commit:
+                await last()
+
+    async def listener(self) -> asyncpg.Connection:
+        """A connection beside the pool, for ``LISTEN``; the caller closes it. Raises as ``open`` does."""
+        return await asyncpg.connect(
+            **self._address.arguments(), timeout=10, server_settings=self._settings()
+        )
 
     @asynccontextmanager
     async def shared(self) -> AsyncIterator[Connection]:

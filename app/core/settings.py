@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -11,6 +12,9 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+KWORK_WEB_URL = "https://kwork.ru"
+KWORK_NOTICE_URL = "wss://notice.kwork.ru/ws/public"
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,250}[a-z0-9_])?")
 ROOT = Path(__file__).resolve().parents[2]
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -69,8 +73,11 @@ class Settings(BaseSettings):
     crm_search_lag_seconds: Annotated[float, Field(ge=0)] = 20.0
     api_gateway_url: str | None = None
 
-    kwork_web_url: str = "https://kwork.ru"
+    kwork_web_url: str = KWORK_WEB_URL
     kwork_api_url: str = "https://api.kwork.ru"
+    kwork_notice_url: str | None = None
+    kwork_live: bool | None = None
+    poll_seconds: Annotated[float, Field(ge=0)] = 120.0
     kwork_mobile_key: SecretStr | None = None
     kwork_test_username: str | None = None
     kwork_test_password: SecretStr | None = None
@@ -89,16 +96,34 @@ class Settings(BaseSettings):
     chromium_idle_seconds: Annotated[float, Field(ge=0)] = 60.0
     """The shared Chromium is closed when nobody used it for so long."""
 
+    events_keep_days: Annotated[float, Field(gt=0)] = 7.0
+    event_streams_per_tenant: Annotated[int, Field(ge=1)] = 20
+    event_streams_per_process: Annotated[int, Field(ge=1)] = 500
+
+    webhook_allow_private: bool = False
+    webhook_allowed_hosts: Annotated[list[str], NoDecode] = Field(default_factory=list)
+
     rate_limit_per_minute: Annotated[int, Field(ge=1)] = 60
     login_limit_per_minute: Annotated[int, Field(ge=1)] = 10
     cors_origins: Annotated[list[str], NoDecode] = Field(default_factory=list)
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "webhook_allowed_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return (
             [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )
+
+    @field_validator("webhook_allowed_hosts")
+    @classmethod
+    def _names_or_networks(cls, value: list[str]) -> list[str]:
+        for entry in value:
+            try:
+                ip_network(entry, strict=False)
+            except ValueError:
+                if not _HOST.fullmatch(entry.lower()):
+                    raise ValueError("нужны имена, адреса или сети через запятую") from None
+        return value
 
     @field_validator("kwork_web_url", "kwork_api_url", "crm_api_url", "api_gateway_url")
     @classmethod
@@ -142,6 +167,21 @@ class Settings(BaseSettings):
         if not _HEADER.fullmatch(value):
             raise ValueError("нужно имя заголовка: латинские буквы, цифры и дефис")
         return value
+
+    @property
+    def notice_url(self) -> str | None:
+        """Where Kwork's notices are listened to. Kwork's own address goes with Kwork's own site only: a channel of
+        a stand-in is never told to the real one.
+        """
+        if self.kwork_notice_url is None and self.kwork_web_url == KWORK_WEB_URL:
+            return KWORK_NOTICE_URL
+        return self.kwork_notice_url
+
+    @property
+    def listens(self) -> bool:
+        """Whether accounts are followed by Kwork's websocket."""
+        wanted = self.kwork_mobile_key is not None if self.kwork_live is None else self.kwork_live
+        return wanted and self.notice_url is not None
 
     @property
     def embedded_postgres(self) -> bool:

@@ -51,6 +51,8 @@ class Capability(StrEnum):
     FILES = "files"
     """Attach files to messages and hand-ins."""
     ATTACHMENTS = "attachments"
+    LIVE = "live"
+    """Being told of news by Kwork itself, without asking again and again."""
 
 
 @dataclass(frozen=True, slots=True)

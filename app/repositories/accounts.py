@@ -10,7 +10,10 @@ import asyncpg
 from app.core.database import TenantConnection
 from app.domain.accounts import Account, AccountState
 from app.domain.errors import Conflict, NotFound
+from app.domain.events import EventType
 from app.domain.kwork import Surface
+from app.repositories.events import Events
+from app.repositories.news import FirstReadings
 
 _COLUMNS = (
     "tenant_id, id, title, login, state, created_at, kwork_user_id, username, state_code, state_detail, "
@@ -29,6 +32,7 @@ class Accounts:
     """Accounts of one tenant."""
 
     def __init__(self, scope: TenantConnection) -> None:
+        self._scope = scope
         self._connection = scope.connection
         self._tenant_id = scope.tenant_id
 
@@ -99,6 +103,7 @@ class Accounts:
         )
         if gone is None:
             raise NotFound("Такого аккаунта нет.")
+        await Events(self._scope).forget_account(account_id)
 
     async def rename(self, account_id: UUID, *, title: str) -> None:
         await self._connection.execute(
@@ -117,6 +122,7 @@ class Accounts:
             account_id,
         )
         await self.forget_sessions(account_id)
+        await FirstReadings(self._scope).forget(account_id)
 
     async def change_password(self, account_id: UUID, *, password_sealed: bytes) -> None:
         await self._connection.execute(
@@ -135,7 +141,12 @@ class Accounts:
         detail: str | None = None,
         blocked_until: datetime | None = None,
     ) -> None:
-        """``state_since`` moves only when the state or its code really changes."""
+        """``state_since`` moves, and the outside is told, only when the state or its code really changes."""
+        before = await self._connection.fetchrow(
+            "SELECT title, state, state_code FROM accounts WHERE tenant_id = $1 AND id = $2 FOR NO KEY UPDATE",
+            self._tenant_id,
+            account_id,
+        )
         await self._connection.execute(
             """
             UPDATE accounts
@@ -151,6 +162,16 @@ class Accounts:
             detail,
             blocked_until,
         )
+        if before is not None and (before["state"], before["state_code"]) != (state.value, code):
+            data = {
+                "title": before["title"],
+                "state": state.value,
+                "state_code": code,
+                "previous_state": before["state"],
+                "what_to_do": detail,
+                "blocked_until": blocked_until,
+            }
+            await Events(self._scope).add(EventType.ACCOUNT_STATE_CHANGED, str(account_id), data, account_id)
 
     async def set_identity(self, account_id: UUID, *, user_id: int, username: str | None) -> None:
         """Who the account is on Kwork; raises ``Conflict`` when another account of the tenant is the same."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ from uuid import UUID
 from app.core.database import TenantConnection
 from app.domain.content import content_hash, plain
 from app.domain.kwork import Dialog, Message
+from app.repositories.news import News
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Chats:
     def __init__(self, scope: TenantConnection) -> None:
         self._connection = scope.connection
         self._tenant_id = scope.tenant_id
+        self._news = News(scope)
 
     async def save_dialogs(self, account_id: UUID, dialogs: Sequence[Dialog]) -> int:
         """Inserts and updates a page; returns how many rows were written."""
@@ -45,11 +47,28 @@ class Chats:
             f"""
             SELECT {_DIALOG} FROM dialogs d
             WHERE d.tenant_id = $1 AND d.account_id = $2
-              AND (d.messages_read_at IS NULL OR d.last_message_at >= d.messages_read_at)
+              AND (d.messages_read_at IS NULL
+                   OR d.last_message_at >= date_trunc('second', d.messages_read_at)) -- Kwork tells whole seconds
             ORDER BY d.last_message_at DESC NULLS LAST
             """,  # noqa: S608
             self._tenant_id,
             account_id,
+        )
+        return [StoredDialog(**row) for row in rows]
+
+    async def dialogs_with(
+        self, account_id: UUID, user_ids: Collection[int], usernames: Collection[str]
+    ) -> list[StoredDialog]:
+        """The account's dialogs with these people; names in lower case."""
+        if not user_ids and not usernames:
+            return []
+        rows = await self._connection.fetch(
+            f"SELECT {_DIALOG} FROM dialogs d WHERE d.tenant_id = $1 AND d.account_id = $2 "  # noqa: S608
+            "AND (d.kwork_user_id = ANY ($3::bigint[]) OR lower(d.username) = ANY ($4::text[]))",
+            self._tenant_id,
+            account_id,
+            list(user_ids),
+            list(usernames),
         )
         return [StoredDialog(**row) for row in rows]
 
@@ -65,7 +84,10 @@ class Chats:
     async def save_messages(self, dialog_id: UUID, messages: Sequence[Message], *, read_at: datetime) -> int:
         """Adds and updates messages (a read mark may change); returns how many rows were written."""
         rows = [_message_row(message) for message in messages]
+        ids = [message.id for message in messages]
+        before = await self._news.before_messages(dialog_id, ids)
         written: int = await self._connection.fetchval(_SAVE_MESSAGES, self._tenant_id, dialog_id, rows)
+        await self._news.after_messages(before, dialog_id, ids)
         await self._connection.execute(
             "UPDATE dialogs SET messages_read_at = $3 WHERE tenant_id = $1 AND id = $2",
             self._tenant_id,

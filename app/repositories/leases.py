@@ -47,6 +47,16 @@ class Leases:
         )
         return Lease(subject, row["epoch"], row["run_id"]) if row else None
 
+    async def is_held(self, subject: str) -> bool:
+        """Whether somebody works on the subject now."""
+        found: bool = await self._connection.fetchval(
+            "SELECT EXISTS (SELECT 1 FROM sync_leases "
+            "WHERE tenant_id = $1 AND subject = $2 AND expires_at > now())",
+            self._tenant_id,
+            subject,
+        )
+        return found
+
     async def keep(self, lease: Lease, seconds: float) -> None:
         """Extends the lease inside the caller's transaction; raises ``LeaseLost`` when it went to somebody else.
 

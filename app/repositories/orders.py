@@ -8,8 +8,9 @@ from uuid import UUID
 
 from app.core.database import TenantConnection
 from app.domain.content import content_hash, plain
-from app.domain.kwork import Order, OrderDetails, OrderEvent
+from app.domain.kwork import Order, OrderDetails, OrderEvent, OrderStatus
 from app.repositories.changes import Changes, sort_out
+from app.repositories.news import News
 
 # Counters that change by themselves, without the order changing.
 _VOLATILE = ("unread_events",)
@@ -21,11 +22,15 @@ class Orders:
     def __init__(self, scope: TenantConnection) -> None:
         self._connection = scope.connection
         self._tenant_id = scope.tenant_id
+        self._news = News(scope)
 
     async def save(self, account_id: UUID, orders: Sequence[Order]) -> Changes:
         """Inserts and updates a page; a row whose content did not change is not written."""
         rows = [_row(order) for order in orders]
+        ids = [order.id for order in orders]
+        before = await self._news.before_orders(account_id, ids)
         found = await self._connection.fetch(_SAVE, self._tenant_id, account_id, rows)
+        await self._news.after_orders(before, ids)
         return sort_out([(row["id"], row["is_new"], row["content"], row["counters"]) for row in found])
 
     async def save_details(self, details: OrderDetails) -> None:
@@ -46,6 +51,7 @@ class Orders:
             {"id": event.id, "kind": event.kind, "at": event.at.isoformat(), "details": plain(event)}
             for event in events
         ]
+        before = await self._news.before_thread(order_id)
         status = await self._connection.execute(
             """
             INSERT INTO order_events (tenant_id, order_id, id, kind, at, details)
@@ -57,6 +63,7 @@ class Orders:
             order_id,
             rows,
         )
+        await self._news.after_thread(before, order_id)
         return int(status.split()[-1])
 
     async def by_ids(self, ids: Sequence[int]) -> list[dict[str, Any]]:
@@ -67,6 +74,16 @@ class Orders:
             list(ids),
         )
         return [dict(row) for row in rows]
+
+    async def open_ids(self, account_id: UUID) -> set[int]:
+        """Orders of the account that may still change."""
+        rows = await self._connection.fetch(
+            "SELECT id FROM orders WHERE tenant_id = $1 AND account_id = $2 AND NOT status = ANY ($3::text[])",
+            self._tenant_id,
+            account_id,
+            [OrderStatus.DONE.value, OrderStatus.CANCELLED.value],
+        )
+        return {row["id"] for row in rows}
 
     async def buyers(self, account_id: UUID | None) -> list[dict[str, Any]]:
         """Each buyer of the tenant's orders once: ``id`` (may be unknown) and ``username``."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from app.core.database import TenantConnection
+from app.domain.events import EventType
+from app.repositories.events import Events
 from app.repositories.leases import Lease, Leases
 
 
@@ -88,12 +91,14 @@ class Runs:
             UPDATE sync_runs SET state = 'interrupted', finished_at = now(), reason_code = 'worker_died',
                    reason = 'Процесс, который вёл синхронизацию, остановился. Следующий запуск продолжает с того же места.'
             WHERE tenant_id = $1 AND account_id IS NOT DISTINCT FROM $2 AND stream = $3 AND state = 'running'
-            RETURNING request, checkpoint, started_at > now() - interval '10 minutes' AS fresh
+            RETURNING id, counts, reason_code, reason, request, checkpoint, started_at > now() - interval '10 minutes' AS fresh
             """,
             self._tenant_id,
             account_id,
             stream,
         )
+        if row is not None:
+            await self._tell(row["id"], "interrupted", stream, account_id, row)
         if row is None or not row["fresh"] or row["request"] != request:
             return {}
         checkpoint: dict[str, Any] = row["checkpoint"]
@@ -118,10 +123,10 @@ class Runs:
         reason_code: str | None = None,
         reason: str | None = None,
     ) -> None:
-        """Closes the run and gives the lease back."""
-        await self._connection.execute(
+        """Closes the run, tells the outside and gives the lease back."""
+        closed = await self._connection.fetchrow(
             "UPDATE sync_runs SET state = $3, counts = $4, reason_code = $5, reason = $6, finished_at = now() "
-            "WHERE tenant_id = $1 AND id = $2 AND state = 'running'",
+            "WHERE tenant_id = $1 AND id = $2 AND state = 'running' RETURNING stream, account_id",
             self._tenant_id,
             lease.run_id,
             state,
@@ -129,7 +134,18 @@ class Runs:
             reason_code,
             reason,
         )
+        if closed is not None:
+            told = {"counts": counts, "reason_code": reason_code, "reason": reason}
+            await self._tell(lease.run_id, state, closed["stream"], closed["account_id"], told)
         await Leases(self._scope).give_back(lease)
+
+    async def _tell(
+        self, run_id: UUID, state: str, stream: str, account_id: UUID | None, row: Mapping[str, Any]
+    ) -> None:
+        told = {name: row[name] for name in ("counts", "reason_code", "reason")}
+        await Events(self._scope).add(
+            EventType.SYNC_RUN_FINISHED, str(run_id), {"stream": stream, "state": state, **told}, account_id
+        )
 
     async def by_ids(self, ids: list[UUID]) -> list[Run]:
         """The named runs, oldest first."""

@@ -12,7 +12,9 @@ from uuid import UUID
 from app.core.database import Database
 from app.services.authenticate import Authenticator, Login
 from app.services.connect_account import ConnectAccount
+from app.services.event_streams import EventStreams
 from app.services.files import Files
+from app.services.manage_webhooks import ManageWebhooks
 from app.services.read_attachments import ReadAttachments
 from app.services.read_categories import Categories
 from app.services.receive_files import ReceiveFiles
@@ -90,4 +92,6 @@ class Services:
     files: Files
     receive_files: ReceiveFiles
     attachments: ReadAttachments
+    streams: EventStreams
+    webhooks: ManageWebhooks
     probes: tuple[Probe, ...] = ()

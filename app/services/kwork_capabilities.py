@@ -74,6 +74,7 @@ _WAYS: Mapping[Capability, tuple[_Way, ...]] = {
     Capability.GIGS_RUN: (_MOBILE, _WEB),
     Capability.FILES: (_MOBILE,),
     Capability.ATTACHMENTS: (_WEB,),
+    Capability.LIVE: (_MOBILE, _WEB),
 }
 
 

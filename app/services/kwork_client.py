@@ -209,6 +209,12 @@ class KworkClient:
             {Surface.MOBILE: self._mobile.categories, Surface.WEB: self._web.categories},
         )
 
+    async def channel(self) -> str:
+        """Name of the account's channel of notices. A secret: whoever knows it can listen."""
+        return await self._read(
+            Capability.LIVE, {Surface.MOBILE: self._mobile.channel, Surface.WEB: self._web.channel}
+        )
+
     async def _read(self, capability: Capability, readers: Readers[T]) -> T:
         ways = [surface for surface in surfaces_for(capability, self.reach) if surface in readers]
         if not ways:

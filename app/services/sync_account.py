@@ -13,12 +13,13 @@ from uuid import UUID
 
 from app.core.database import Database, TenantConnection
 from app.domain.errors import CapabilityUnavailable
-from app.domain.kwork import Gig, Order, Page, Person
+from app.domain.kwork import Dialog, Gig, Order, Page, Person
 from app.repositories.chats import Chats, StoredDialog
 from app.repositories.deliveries import Deliveries, Outgoing
 from app.repositories.directory import Directory
 from app.repositories.gigs import Gigs
 from app.repositories.leases import Lease, Leases
+from app.repositories.news import MESSAGES, ORDERS, FirstReadings
 from app.repositories.orders import Orders
 from app.repositories.runs import Runs
 from app.services.kwork_client import KworkClient
@@ -64,10 +65,22 @@ class SyncAccount:
 
     async def orders(self, client: KworkClient, run: RunScope) -> None:
         """All orders of the account; a run that lost its worker goes on at the page it had reached."""
+        started = datetime.now(UTC)
         first = int(run.checkpoint.get("orders_page", 0)) + 1
         async for page in _pages(client.orders, first):
-            await self.save(run, lambda scope, page=page: self._store_orders(scope, run, page))  # type: ignore[misc]
+            await self.store_orders(run, page)
         run.checkpoint.pop("orders_page", None)
+        await self._read_whole(run, ORDERS, started)
+
+    async def _read_whole(self, run: RunScope, stream: str, started: datetime) -> None:
+        """From now on what is new in the stream is news to the outside."""
+        account_id = run.account_id
+        assert account_id is not None
+        await self.save(run, lambda scope: FirstReadings(scope).done(account_id, stream, started))
+
+    async def store_orders(self, run: RunScope, page: Page[Order]) -> None:
+        """One page, in one transaction."""
+        await self.save(run, lambda scope: self._store_orders(scope, run, page))
 
     async def _store_orders(self, scope: TenantConnection, run: RunScope, page: Page[Order]) -> None:
         assert run.account_id is not None
@@ -101,14 +114,9 @@ class SyncAccount:
     async def dialogs(self, client: KworkClient, run: RunScope) -> None:
         """The account's dialogs, then the messages of those that have newer ones."""
         assert run.account_id is not None
-        account_id = run.account_id
+        account_id, started = run.account_id, datetime.now(UTC)
         async for page in _pages(client.dialogs, 1):
-
-            async def store(scope: TenantConnection, page: Any = page) -> None:
-                written = await Chats(scope).save_dialogs(account_id, page.items)
-                run.add(dialogs_read=len(page.items), dialogs_changed=written)
-
-            await self.save(run, store)
+            await self.store_dialogs(run, page)
         async with self._database.tenant(run.tenant_id) as scope:
             stale = await Chats(scope).stale_dialogs(account_id)
         for dialog in stale:
@@ -117,6 +125,18 @@ class SyncAccount:
             except CapabilityUnavailable:
                 run.add(dialogs_without_messages=len(stale))
                 return
+        await self._read_whole(run, MESSAGES, started)
+
+    async def store_dialogs(self, run: RunScope, page: Page[Dialog]) -> None:
+        """One page, in one transaction."""
+        account_id = run.account_id
+        assert account_id is not None
+
+        async def store(scope: TenantConnection) -> None:
+            written = await Chats(scope).save_dialogs(account_id, page.items)
+            run.add(dialogs_read=len(page.items), dialogs_changed=written)
+
+        await self.save(run, store)
 
     async def messages(
         self, client: KworkClient, tenant_id: str, dialog: StoredDialog, *, may_mark_read: bool = False

@@ -151,6 +151,14 @@ def remove_fault(sandbox: "Sandbox", given: Given) -> Any:
     return sandbox.faults.as_dicts()
 
 
+def read_listeners(sandbox: "Sandbox", given: Given) -> Any:
+    return [{"account": one.account, "path": one.path} for one in sandbox.hub.listeners]
+
+
+def cut_listeners(sandbox: "Sandbox", given: Given) -> Any:
+    return {"cut": sandbox.hub.cut()}
+
+
 def read_time(sandbox: "Sandbox", given: Given) -> Any:
     now = sandbox.world.clock.now()
     return {"now": now, "utc": utc_iso(now), "moscow": moscow(now), "offset": sandbox.world.clock.offset}

@@ -41,6 +41,8 @@ ROUTES: tuple[tuple[str, str, Action, str], ...] = (
     ("POST", "/faults", actions.add_fault, "kind; surface, path, method, account, count; the kind's params"),
     ("DELETE", "/faults", actions.clear_faults, "all, or those of `surface`"),
     ("DELETE", "/faults/{id:int}", actions.remove_fault, "one of them"),
+    ("GET", "/listeners", actions.read_listeners, "open websockets of notices"),
+    ("DELETE", "/listeners", actions.cut_listeners, "close them all"),
     ("GET", "/time", actions.read_time, "the world's time"),
     ("POST", "/time", actions.move_time, "move it by `seconds`"),
     ("POST", "/users", actions.add_user, "a buyer: username, fullname, user_id"),

@@ -91,7 +91,7 @@ def _window(visit: Visit) -> dict[str, Any]:
     }
     if account:
         known["pullModuleSettings"] = {
-            "host": "wss://notice.kwork.ru/ws/public/",
+            "host": f"{visit.site.settings.told_notice_url}/",
             "channelId": queries.channel_of(visit.world, account.user_id),
             "userId": account.user_id,
         }

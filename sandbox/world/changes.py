@@ -147,6 +147,8 @@ def add_message(
     for account_id, user_id in sides:
         dialog_between(world, account_id, user_id).messages.append(message)
     world.changed()
+    if world.on_message:
+        world.on_message(message)
     return message
 
 

@@ -84,6 +84,8 @@ def add_track(
     track.files, track.message_key, track.deadline = list(files or ()), message_key, deadline
     order.tracks.append(track)
     world.changed()
+    if world.on_track:
+        world.on_track(order, track)
     return track
 
 

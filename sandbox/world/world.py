@@ -2,12 +2,25 @@
 
 import hashlib
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
 from sandbox.world.categories import build_categories
 from sandbox.world.clock import Clock
-from sandbox.world.model import Account, Category, Dialog, Gig, Offer, Order, Project, StoredFile, User
+from sandbox.world.model import (
+    Account,
+    Category,
+    Dialog,
+    Gig,
+    Message,
+    Offer,
+    Order,
+    Project,
+    StoredFile,
+    Track,
+    User,
+)
 from sandbox.world.sessions import Sessions
 
 
@@ -47,6 +60,8 @@ class World:
     listed: tuple[tuple[int, int], list[Project]] | None = None  # the exchange's list, kept by `queries`
     active_wants: tuple[int, dict[int, int]] | None = None  # listed projects per buyer, kept by the web
     settled_at: float = 0.0
+    on_message: Callable[[Message], None] | None = None  # told of what people write
+    on_track: Callable[[Order, Track], None] | None = None  # and of what happens to orders
 
     def changed(self) -> None:
         self.revision += 1

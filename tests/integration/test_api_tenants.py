@@ -45,6 +45,10 @@ def file(shop: Shop) -> dict[str, object]:
     return {"id": shop.file_id}
 
 
+def webhook(shop: Shop) -> dict[str, object]:
+    return {"id": shop.webhook_id}
+
+
 CASES: dict[str, Case] = {
     "list_orders": Case(),
     "get_order": Case(path=lambda shop: {"id": f"order-{shop.order_id}"}),
@@ -65,6 +69,23 @@ CASES: dict[str, Case] = {
     "sync_orders": Case(role="operator", body={"kinds": ["project"]}, shows_canary=False),
     "sync_contacts": Case(role="operator", shows_canary=False, status=409),
     "sync_status": Case(),
+    "stream_events": Case(query={"last_event_id": "0", "follow": "false"}),
+    "list_webhooks": Case(role="operator"),
+    "add_webhook": Case(
+        role="admin", body={"url": "https://example.com/hook"}, shows_canary=False, status=201
+    ),
+    "get_webhook": Case(role="operator", path=webhook),
+    "update_webhook": Case(role="admin", path=webhook, body={"description": "x"}),
+    "test_webhook": Case(role="operator", path=webhook, shows_canary=False),
+    "rotate_webhook_secret": Case(role="admin", path=webhook),
+    "list_webhook_deliveries": Case(role="operator", path=webhook),
+    "replay_webhook_delivery": Case(
+        role="operator",
+        path=lambda shop: {"id": shop.webhook_id, "delivery_id": shop.delivery_id},
+        shows_canary=False,
+        status=409,
+    ),
+    "delete_webhook": Case(role="admin", path=webhook, shows_canary=False, status=204),
     "me": Case(shows_canary=False),
     "logout": Case(shows_canary=False, status=204),
     "upload_files": Case(
@@ -133,7 +154,7 @@ async def shops(api: Api, owner: asyncpg.Connection) -> tuple[Shop, Shop]:
 ATTACHED = json.dumps(
     {"files": [{"id": "77", "name": "a.txt", "url": f"{NOWHERE}/files/a/a.txt", "size": 1}]}
 )
-NO_SHOP = Shop("nobody", NOBODY, 999, 999, NOBODY, "nobody", "", NOBODY)
+NO_SHOP = Shop("nobody", NOBODY, 999, 999, NOBODY, "nobody", "", NOBODY, NOBODY, NOBODY)
 
 
 async def call(
@@ -234,7 +255,7 @@ async def test_another_tenants_account_in_the_body_answers_like_an_unknown_one(
 async def test_another_tenants_cursor_opens_nothing(
     api: Api, owner: asyncpg.Connection, shops: tuple[Shop, Shop], name: str
 ) -> None:
-    other = shops[1]
+    mine, other = shops
     await owner.execute("INSERT INTO accounts (tenant_id, title, login) VALUES ('b', $1, 'x')", other.canary)
     await owner.execute(
         "INSERT INTO orders (tenant_id, id, account_id, title, status, currency, buyer_username, url, details, "
@@ -251,11 +272,23 @@ async def test_another_tenants_cursor_opens_nothing(
             f"VALUES ('b', $1, {extra[1]}{values}, '{{}}', '')",
             other.account_id,
         )
-    theirs = (await call(api, name, {}, access=token("b"), query={"limit": "1"})).json()
+    await owner.execute(
+        "INSERT INTO webhooks (tenant_id, url, description, types, active, queued_id) "
+        "VALUES ('b', $1, '', '{}', false, 1)",
+        other.canary,
+    )
+    await owner.execute(
+        "INSERT INTO webhook_deliveries (tenant_id, webhook_id, type, due_at, answer) "
+        "VALUES ('b', $1, 'webhook.test', now(), $2)",
+        other.webhook_id,
+        other.canary,
+    )
+    path = CASES[name].path
+    theirs = (await call(api, name, path(other), access=token("b"), query={"limit": "1"})).json()
     if theirs["next_cursor"] is None:
         pytest.skip("this list has one row here")
     answer = await call(
-        api, name, {}, access=token("a"), query={"cursor": theirs["next_cursor"], "limit": "1"}
+        api, name, path(mine), access=token("a"), query={"cursor": theirs["next_cursor"], "limit": "1"}
     )
     assert answer.status_code == 200
     assert other.canary not in answer.text
@@ -285,8 +318,20 @@ async def test_the_repositories_alone_keep_tenants_apart(
 ) -> None:
     """Row-level security is switched off: the filters in the SQL must hold by themselves."""
     tables = (
-        *("orders", "order_events", "gigs", "dialogs", "messages"),
-        *("accounts", "users", "revoked_tokens", "files"),
+        "orders",
+        "order_events",
+        "gigs",
+        "dialogs",
+        "messages",
+        "accounts",
+        "users",
+        "revoked_tokens",
+        "files",
+        "events",
+        "event_heads",
+        "webhooks",
+        "webhook_secrets",
+        "webhook_deliveries",
     )
     for table in tables:
         await owner.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")

@@ -115,11 +115,13 @@ READINGS: dict[Capability, Any] = {
     Capability.USER_PROFILES: lambda client, stand: client.user_profile(stand.username),
     Capability.CATEGORIES: lambda client, stand: client.categories(),
     Capability.ATTACHMENTS: download,
+    Capability.LIVE: lambda client, stand: client.channel(),
 }
 PUBLIC = {Capability.PROJECTS, Capability.USER_PROFILES, Capability.CATEGORIES}
 ON_THE_SITE = {
     *(Capability.ORDERS, Capability.GIGS, Capability.DIALOGS, Capability.PROFILE, Capability.RESPOND),
     *(Capability.SEND_MESSAGE, Capability.GIGS_EDIT, Capability.GIGS_RUN, Capability.ATTACHMENTS),
+    Capability.LIVE,
 }
 
 

@@ -60,6 +60,7 @@ METHODS = {
         _method("logout"),  # SPEC
         _method("getWebAuthToken", "url_to_redirect"),  # SPEC
         _method("actor"),  # LIVE
+        _method("getChannel"),  # LIVE
         # exchange
         _method(  # LIVE
             "projects",

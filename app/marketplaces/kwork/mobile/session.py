@@ -109,6 +109,11 @@ async def own_profile(calls: Calls) -> OwnProfile:
     )
 
 
+async def channel(calls: Calls) -> str:
+    """Name of the account's websocket channel [SPEC]. A secret: it alone opens the channel."""
+    return (await calls.call("getChannel")).record().need(label, "channel")
+
+
 def _expires(fields: Fields, now: datetime) -> datetime | None:
     seconds = fields.may(integer, SignedIn.LIFE)
     if seconds is None or not 0 < seconds <= _LONGEST_LIFE.total_seconds():

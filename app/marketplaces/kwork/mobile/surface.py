@@ -111,6 +111,10 @@ class MobileSurface:
         self._user_id = profile.user_id
         return profile
 
+    async def channel(self) -> str:
+        """See ``session.channel``: a secret."""
+        return await session.channel(self._calls)
+
     async def connects(self) -> Connects:
         return await exchange.connects(self._calls)
 

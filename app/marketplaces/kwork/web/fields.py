@@ -22,6 +22,8 @@ class Window:
     CHAT_LIST: Final = "chatList"
     CHATS_PER_PAGE: Final = "chatListItemsPerPage"
     PULL_MODULE: Final = "pullModuleSettings"
+    PULL_CHANNEL: Final = "channelId"
+    """Inside of it: the websocket channel, ``cnl_…_<user id>`` [CAP]."""
     KNOWN: Final = (STATE, USER_ID, ACTOR_TYPE, CSRF, CHAT_LIST, PULL_MODULE)
 
 

@@ -212,6 +212,18 @@ class WebSurface:
         )
         return self._fetch.session
 
+    async def channel(self) -> str:
+        """Name of the account's websocket channel [CAP]. A secret: it alone opens the channel."""
+        self._fetch.need_session()
+        document = await self._own_page()
+        if document is None or document.signed_in is not True:
+            raise AuthExpired("Kwork does not take these cookies for a signed-in user")
+        settings = document.window.get(Window.PULL_MODULE)
+        found = settings.get(Window.PULL_CHANNEL) if isinstance(settings, dict) else None
+        if not isinstance(found, str) or not found:
+            raise drifted(f"{Window.PULL_MODULE}.{Window.PULL_CHANNEL}", "is missing")
+        return found
+
     async def _own_page(self) -> Document | None:
         """The private page, or the home page it leads to; None when it leads to the login page."""
         answer = await self._fetch.get(paths.SELLER)

@@ -1,0 +1,31 @@
+"""What a marketplace's push tells: never data, only where to look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """Where something may be new. People are named by user id or name, as the push has them."""
+
+    orders: bool = False
+    dialogs: bool = False
+    user_ids: frozenset[int] = field(default_factory=frozenset)
+    usernames: frozenset[str] = field(default_factory=frozenset)
+    """In lower case."""
+
+    def __or__(self, other: Hint) -> Hint:
+        """Both of them."""
+        return Hint(
+            self.orders or other.orders,
+            self.dialogs or other.dialogs,
+            self.user_ids | other.user_ids,
+            self.usernames | other.usernames,
+        )
+
+    def __bool__(self) -> bool:
+        return self.orders or self.dialogs
+
+
+EVERYWHERE = Hint(orders=True, dialogs=True)

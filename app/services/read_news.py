@@ -1,0 +1,101 @@
+"""A light look at what may be new in an account: the newest pages, and the dialogs that a hint names.
+
+Everything is read and stored the way a sync does it; only less of it. The CRM is not told here: syncs do that.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from app.core.database import Database
+from app.domain.errors import CapabilityUnavailable
+from app.domain.live import Hint
+from app.repositories.chats import Chats, StoredDialog
+from app.repositories.leases import Lease
+from app.repositories.news import MESSAGES, ORDERS, FirstReadings
+from app.repositories.orders import Orders
+from app.services.connect_account import ConnectAccount
+from app.services.kwork_client import KworkClient
+from app.services.sync_account import RunScope, SyncAccount
+
+_MOST_PAGES = 5
+
+
+class ReadNews:
+    """Reads for whoever holds the lease of following the account."""
+
+    def __init__(self, database: Database, accounts: ConnectAccount) -> None:
+        self._database = database
+        self._accounts = accounts
+        self._reading = SyncAccount(database)
+
+    async def look(self, tenant_id: str, account_id: UUID, lease: Lease, hint: Hint) -> None:
+        """Looks where the hint says. Raises ``LeaseLost`` and what ``ConnectAccount.with_client`` raises."""
+        run = RunScope(tenant_id, account_id, lease, connection_id=None)
+
+        async def work(client: KworkClient) -> None:
+            if hint.dialogs:
+                await self._dialogs(client, run, hint)
+            if hint.orders:
+                await self._orders(client, run)
+
+        await self._accounts.with_client(tenant_id, account_id, work, reading="news")
+
+    async def channel(self, tenant_id: str, account_id: UUID) -> str:
+        """The account's channel of notices: a secret."""
+
+        async def work(client: KworkClient) -> str:
+            return await client.channel()
+
+        return await self._accounts.with_client(tenant_id, account_id, work, reading="news")
+
+    async def _orders(self, client: KworkClient, run: RunScope) -> None:
+        """From the newest on, until a page tells nothing new and every open order was seen."""
+        account_id = _account_of(run)
+        async with self._database.tenant(run.tenant_id) as scope:
+            known = await FirstReadings(scope).since(account_id, ORDERS)
+            unseen = await Orders(scope).open_ids(account_id)
+        if known is None:
+            await self._reading.orders(client, run)
+            return
+        for number in range(1, _MOST_PAGES + 1):
+            page = await client.orders(number)
+            fresh = run.counts.get("orders_new", 0) + run.counts.get("orders_changed", 0)
+            await self._reading.store_orders(run, page)
+            unseen -= {order.id for order in page.items}
+            is_old = run.counts.get("orders_new", 0) + run.counts.get("orders_changed", 0) == fresh
+            if not page.items or number == page.last or (is_old and not unseen):
+                return
+
+    async def _dialogs(self, client: KworkClient, run: RunScope, hint: Hint) -> None:
+        account_id = _account_of(run)
+        async with self._database.tenant(run.tenant_id) as scope:
+            known = await FirstReadings(scope).since(account_id, MESSAGES)
+        if known is None:
+            await self._reading.dialogs(client, run)
+            return
+        for number in range(1, _MOST_PAGES + 1):
+            page = await client.dialogs(number)
+            changed = run.counts.get("dialogs_changed", 0)
+            await self._reading.store_dialogs(run, page)
+            is_old = run.counts.get("dialogs_changed", 0) == changed
+            if not page.items or number == page.last or is_old:
+                break
+        for dialog in await self._to_read(run, hint):
+            try:
+                await self._reading.messages(client, run.tenant_id, dialog)
+            except CapabilityUnavailable:
+                return
+
+    async def _to_read(self, run: RunScope, hint: Hint) -> list[StoredDialog]:
+        """Dialogs with newer messages by the list, and those that the hint names, whatever the list says."""
+        async with self._database.tenant(run.tenant_id) as scope:
+            chats = Chats(scope)
+            stale = await chats.stale_dialogs(_account_of(run))
+            named = await chats.dialogs_with(_account_of(run), hint.user_ids, hint.usernames)
+        return list({dialog.id: dialog for dialog in (*named, *stale)}.values())
+
+
+def _account_of(run: RunScope) -> UUID:
+    assert run.account_id is not None
+    return run.account_id
