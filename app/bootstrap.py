@@ -40,12 +40,14 @@ from app.services.read_messages import ReadMessages
 from app.services.receive_files import ReceiveFiles, UploadLimits
 from app.services.sweep_files import SweepFiles
 from app.services.sync import Sync
+from app.services.write_table import writes_service
 from app.tasks.event_work import EventParts, event_parts, event_work
 from app.tasks.follow_work import follow_work
 
 log = structlog.get_logger(__name__)
 
 _PUSH_EVERY_SECONDS = 2.0
+_TIDY_EVERY_SECONDS = 2.0
 _WITHOUT_REDIS = (
     "Redis не отвечает: сервис работает без него, лимиты считает каждый процесс сам. "
     "Запустите Redis или исправьте REDIS_URL в .env (пустой REDIS_URL — встроенный Valkey)."
@@ -92,9 +94,12 @@ async def running_service(settings: Settings) -> AsyncIterator[FastAPI]:
         await stack.enter_async_context(event_work(events, database, settings))
         await stack.enter_async_context(follow_work(database, services.accounts, settings))
         stack.push_async_callback(services.sync.stop)
+        stack.push_async_callback(services.writes.stop)
         stack.push_async_callback(deliveries.stop)
         loop = asyncio.create_task(_push_forever(deliveries, database, settings), name="push deliveries")
         stack.push_async_callback(_cancel, loop)
+        writes = asyncio.create_task(_tidy_writes_forever(services), name="tidy writes")
+        stack.push_async_callback(_cancel, writes)
         sweep = asyncio.create_task(files.sweep.run(), name="sweep files")
         stack.push_async_callback(_cancel, sweep)
         yield create_app(services, settings)
@@ -198,6 +203,9 @@ def _compose(
         attachments=ReadAttachments(database, accounts, seconds=settings.kwork_download_seconds),
         streams=events.streams,
         webhooks=events.webhooks,
+        writes=writes_service(
+            database, accounts, files.files, absent_after_seconds=settings.kwork_absent_after_seconds
+        ),
         probes=(
             Probe("database", critical=True, check=database.is_alive),
             Probe("redis", critical=False, check=redis.is_alive, advice=_WITHOUT_REDIS),
@@ -216,6 +224,14 @@ async def _push_forever(deliveries: PushDeliveries, database: Database, settings
             return await all_tenants(connection)
 
     await deliveries.run(tenants, every_seconds=_PUSH_EVERY_SECONDS)
+
+
+async def _tidy_writes_forever(services: Services) -> None:
+    async def tenants() -> Sequence[str]:
+        async with services.database.shared() as connection:
+            return await all_tenants(connection)
+
+    await services.writes.run(tenants, every_seconds=_TIDY_EVERY_SECONDS)
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

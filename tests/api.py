@@ -44,6 +44,7 @@ from app.services.read_categories import Categories
 from app.services.read_exchange import ReadExchange
 from app.services.sync import Sync
 from app.services.webhook_secrets import WebhookSecrets
+from app.services.write_table import writes_service
 
 SECRET = "a secret of the tests, long enough for HMAC"
 NOW = "2026-05-20T10:00:00Z"
@@ -198,6 +199,7 @@ def build_api(
         receive_files=files.receive,
         attachments=ReadAttachments(database, accounts, seconds=settings.kwork_download_seconds),
         streams=EventStreams(database, bell, stream_limits),
+        writes=writes_service(database, accounts, files.files, absent_after_seconds=0),
         webhooks=ManageWebhooks(database, webhook_secrets, guard, deliver_webhooks),
         probes=(Probe("database", True, database_is_there),),
     )

@@ -11,6 +11,7 @@ pytest_plugins = [
     "tests.api",
     "tests.accounts",
     "tests.service",
+    "tests.ledger",
     "tests.external_postgres",
     "tests.kwork_writing",
 ]

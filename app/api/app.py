@@ -13,7 +13,22 @@ from app.api.describe import document_of
 from app.api.docs import add_docs
 from app.api.edge import API_PREFIX, BodyLimit, Edge, Paths
 from app.api.rows import json_answer
-from app.api.v1 import accounts, attachments, auth, chat, events, files, gigs, health, orders, webhooks
+from app.api.v1 import (
+    accounts,
+    attachments,
+    auth,
+    chat,
+    chat_writes,
+    events,
+    files,
+    gig_writes,
+    gigs,
+    health,
+    order_writes,
+    orders,
+    webhooks,
+    writes,
+)
 from app.core.settings import Settings
 from app.services.container import Services
 
@@ -76,7 +91,21 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
 def _add_routes(app: FastAPI) -> None:
     api = APIRouter(prefix=API_PREFIX)
     # The busiest route first: routes are tried in order.
-    for module in (orders, gigs, chat, accounts, auth, files, attachments, events, webhooks):
+    for module in (
+        orders,
+        gigs,
+        chat,
+        accounts,
+        auth,
+        order_writes,
+        chat_writes,
+        gig_writes,
+        writes,
+        files,
+        attachments,
+        events,
+        webhooks,
+    ):
         api.include_router(module.router)
     if importlib.util.find_spec("app.api.v1.crm_sync"):
         api.include_router(import_module("app.api.v1.crm_sync").router)

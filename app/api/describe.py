@@ -31,6 +31,10 @@ TAGS = [
     {"name": "gigs", "description": "Gigs (кворки) of the accounts."},
     {"name": "chat", "description": "Dialogs and messages."},
     {"name": "files", "description": "Uploads that wait to be sent to Kwork."},
+    {
+        "name": "writes",
+        "description": "What goes to Kwork: each sent at most once, or looked up; and the ledger of it.",
+    },
     {"name": "crm-sync", "description": "Leads and contacts on their way to the CRM."},
     {"name": "events", "description": "What happens, as it happens: a stream."},
     {"name": "webhooks", "description": "The same events, sent to an address of the tenant, signed."},

@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 from app.core.database_errors import DATABASE_DOWN
 from app.core.validation import described
 from app.domain import errors
+from app.domain.writes import WriteRefused
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +110,7 @@ async def body_too_large(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def _service_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.ServiceError)
-    status = next((status for family, status in _STATUS if isinstance(error, family)), 500)
+    status = _status(error)
     retry_after = _retry_after(error)
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
     if retry_after is not None:
@@ -117,6 +118,8 @@ async def _service_error(request: Request, error: Exception) -> Response:
     field = getattr(error, "field", None)
     challenge = getattr(error, "challenge", None)
     nearest = getattr(error, "nearest", None)
+    allowed = getattr(error, "allowed", None)
+    write_id = getattr(error, "write_id", None)
     return problem(
         request.state.request_id,
         status,
@@ -128,8 +131,20 @@ async def _service_error(request: Request, error: Exception) -> Response:
         retry_after=retry_after,
         challenge=challenge,
         nearest=list(nearest) if nearest else None,
+        allowed=list(allowed) if allowed else None,
+        write_id=str(write_id) if write_id else None,
         errors=[{"field": field, "code": error.code, "message": error.detail}] if field else None,
     )
+
+
+def _status(error: errors.ServiceError) -> int:
+    """A refused write answers as the error that refused it; what Kwork itself refuses is a conflict."""
+    if isinstance(error, WriteRefused):
+        family = getattr(errors, error.family, errors.ServiceError)
+        if family is errors.Rejected:
+            return 409
+        return next((status for kind, status in _STATUS if issubclass(family, kind)), 500)
+    return next((status for family, status in _STATUS if isinstance(error, family)), 500)
 
 
 def _retry_after(error: errors.ServiceError) -> int | None:

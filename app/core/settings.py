@@ -85,6 +85,8 @@ class Settings(BaseSettings):
     """0 switches the pace off (for benchmarks against the stand-in)."""
     kwork_burst: Annotated[int, Field(ge=1)] = 3
     kwork_deadline_seconds: Annotated[float, Field(gt=0)] = 30.0
+    kwork_absent_after_seconds: Annotated[float, Field(ge=0)] = 60.0
+    """What does not show on Kwork so long after it may have left surely never arrived; beyond the deadline."""
     kwork_download_seconds: Annotated[float, Field(gt=0)] = 300.0
     """For one attachment as a whole, however slowly it is taken."""
     kwork_sign_in_pause_minutes: Annotated[float, Field(ge=0)] = 10.0

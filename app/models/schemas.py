@@ -106,6 +106,8 @@ class Problem(BaseModel):
     retry_after: int | None = Field(None, description="Seconds to wait; also in `Retry-After`.")
     challenge: str | None = Field(None, description="What Kwork asks a person for.")
     nearest: list[str] | None = Field(None, description="Names close to an unknown category.")
+    allowed: list[str] | None = Field(None, description="What the order's state permits instead.")
+    write_id: str | None = Field(None, description="The write in question: `GET writes/{id}`.")
     errors: list[FieldError] | None = Field(None, description="Fields that are wrong.")
 
 

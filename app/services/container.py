@@ -18,6 +18,7 @@ from app.services.manage_webhooks import ManageWebhooks
 from app.services.read_attachments import ReadAttachments
 from app.services.read_categories import Categories
 from app.services.receive_files import ReceiveFiles
+from app.services.writes import WritesService
 
 log = logging.getLogger(__name__)
 
@@ -94,4 +95,5 @@ class Services:
     attachments: ReadAttachments
     streams: EventStreams
     webhooks: ManageWebhooks
+    writes: WritesService
     probes: tuple[Probe, ...] = ()

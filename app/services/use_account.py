@@ -64,6 +64,8 @@ class UseAccount:
             except AuthExpired:
                 await self._forget(opened, client.expired)
                 raise
+            if client.expired:  # met at the end of work that went on all the same: an unclear write
+                await self._forget(opened, client.expired)
             await self._keep_renewed(opened, client)
         if _heals(opened, reading):
             await self._states.returned(opened.account.tenant_id, opened.account.id, seen=opened.account)

@@ -1,4 +1,4 @@
-"""The ledger of what is sent to Kwork, offers, and a tenant's settings."""
+"""The ledger of what is sent to Kwork, and a tenant's settings."""
 
 from __future__ import annotations
 

@@ -68,30 +68,3 @@ BEGIN
             'WITH CHECK (tenant_id = nullif(current_setting(''app.tenant_id'', true), ''''))', name);
     END LOOP;
 END $$;
-
--- Offers of the accounts, as read last.
-CREATE TABLE offers (
-    tenant_id      text NOT NULL,
-    id             bigint NOT NULL,
-    account_id     uuid NOT NULL,
-    project_id     bigint,
-    project_title  text,
-    status         text NOT NULL,
-    price_kopecks  bigint,
-    currency       text NOT NULL,
-    details        jsonb NOT NULL,
-    content_hash   bytea NOT NULL,
-    created_at     timestamptz,
-    first_seen_at  timestamptz NOT NULL DEFAULT now(),
-    changed_at     timestamptz NOT NULL DEFAULT now(),
-    missing_since  timestamptz,
-    PRIMARY KEY (tenant_id, id),
-    FOREIGN KEY (tenant_id, account_id) REFERENCES accounts ON DELETE CASCADE
-);
-CREATE INDEX offers_project ON offers (tenant_id, project_id);
-CREATE INDEX offers_account ON offers (tenant_id, account_id, id DESC);
-ALTER TABLE offers ENABLE ROW LEVEL SECURITY;
-ALTER TABLE offers FORCE ROW LEVEL SECURITY;
-CREATE POLICY tenant_isolation ON offers
-    USING (tenant_id = nullif(current_setting('app.tenant_id', true), ''))
-    WITH CHECK (tenant_id = nullif(current_setting('app.tenant_id', true), ''));

@@ -1,0 +1,220 @@
+"""The ledger of writes, the account's offers, and the tenant's rules."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+
+from app.api.cursors import page_number, plain_cursor
+from app.api.describe import problems
+from app.api.queries import documented, query_of
+from app.api.rows import json_answer, list_answer
+from app.api.v1.deps import Admin, Operator, UseCases, Viewer
+from app.api.write_answers import ANSWERS, Asked, Outcome, answered, row, rules_row, sent, shown
+from app.domain.errors import Invalid
+from app.domain.kwork import Page
+from app.domain.writes import WriteAction, WriteState
+from app.domain.writing import Offer
+from app.models.schemas import Listed
+from app.models.write_schemas import (
+    OfferOut,
+    ResolveIn,
+    TenantSettingsIn,
+    TenantSettingsOut,
+    WriteOut,
+    WriteQuery,
+)
+from app.services.kwork_client import KworkClient
+
+router = APIRouter(tags=["writes"])
+
+WritePath = Annotated[UUID, Path(alias="id", description="Id of the write, from `GET writes`.")]
+_STATES = frozenset(WriteState)
+
+
+@router.get(
+    "/writes",
+    operation_id="list_writes",
+    summary="List writes to Kwork",
+    response_model=Listed[WriteOut],
+    responses=problems(),
+    openapi_extra=documented(WriteQuery),
+)
+async def list_writes(
+    query: Annotated[WriteQuery, Depends(query_of(WriteQuery))], caller: Viewer, services: UseCases
+) -> Response:
+    """Newest first. `state=unknown`: those that a person may have to settle."""
+    states = [part.strip() for part in (query.state or "").split(",") if part.strip()]
+    if not _STATES.issuperset(states):
+        raise Invalid(f"Состояния: {', '.join(_STATES)}.", field="query.state", code="unknown_state")
+    page = page_number(query)
+    found, total = await services.writes.page(
+        caller.tenant_id,
+        account_id=query.account_id,
+        states=states,
+        action=query.action,
+        target=query.target,
+        limit=query.limit,
+        offset=(page - 1) * query.limit,
+    )
+    return list_answer(
+        [{**row(write), "steps": None} for write in found],
+        page=None if query.cursor else page,
+        limit=query.limit,
+        total=total,
+        next_cursor=plain_cursor((page - 1) * query.limit, len(found), total),
+    )
+
+
+@router.get(
+    "/writes/{id}",
+    operation_id="get_write",
+    summary="Show a write",
+    response_model=WriteOut,
+    responses=problems(),
+)
+async def get_write(write_id: WritePath, caller: Viewer, services: UseCases) -> Response:
+    """Exact content, state, outcome; a hand-in with its steps."""
+    return json_answer(await shown(services, await services.writes.get(caller.tenant_id, write_id)))
+
+
+@router.post(
+    "/writes/{id}/confirm",
+    operation_id="confirm_write",
+    summary="Let a prepared write go out",
+    response_model=WriteOut,
+    responses=ANSWERS,
+)
+async def confirm_write(write_id: WritePath, caller: Operator, services: UseCases) -> Response:
+    """In mode `approval`: by somebody with the role that the tenant's settings ask for."""
+    return await answered(services, await services.writes.confirm(caller, write_id))
+
+
+@router.post(
+    "/writes/{id}/cancel",
+    operation_id="cancel_write",
+    summary="Call a prepared write off",
+    response_model=WriteOut,
+    responses=problems(409),
+)
+async def cancel_write(write_id: WritePath, caller: Operator, services: UseCases) -> Response:
+    """It never leaves. 409 `write_not_waiting` when it is too late."""
+    return json_answer(await shown(services, await services.writes.cancel(caller, write_id)))
+
+
+@router.post(
+    "/writes/{id}/resolve",
+    operation_id="resolve_write",
+    summary="Settle an unclear write by hand",
+    response_model=WriteOut,
+    responses=problems(409, 413, 415),
+)
+async def resolve_write(
+    write_id: WritePath, body: ResolveIn, caller: Operator, services: UseCases
+) -> Response:
+    """A person has looked on Kwork and says whether it happened; audited with the reason."""
+    write = await services.writes.resolve(caller, write_id, happened=body.happened, reason=body.reason)
+    return json_answer(await shown(services, write))
+
+
+@router.post(
+    "/writes/{id}/continue",
+    operation_id="continue_write",
+    summary="Go on with a hand-in that broke off",
+    response_model=WriteOut,
+    responses=ANSWERS,
+)
+async def continue_write(write_id: WritePath, caller: Operator, services: UseCases) -> Response:
+    """What is done stays done; steps that were refused or surely did not happen are sent anew."""
+    return await answered(services, await services.writes.carry_on(caller, write_id))
+
+
+@router.get(
+    "/offers",
+    operation_id="list_offers",
+    summary="List an account's offers",
+    response_model=Listed[OfferOut],
+    responses=problems(409, 429, 502),
+)
+async def list_offers(
+    caller: Viewer,
+    services: UseCases,
+    account_id: Annotated[UUID, Query(description="The account whose offers to show.")],
+    page: Annotated[int, Query(ge=1, le=10_000)] = 1,
+) -> Response:
+    """Read from Kwork now, as many a page as Kwork gives; needs the mobile surface."""
+
+    async def read(client: KworkClient) -> Page[Offer]:
+        return await client.writing.offers(page)
+
+    found = await services.accounts.with_client(caller.tenant_id, account_id, read, reading="offers")
+    items = [_offer(offer) for offer in found.items]
+    return list_answer(
+        items, page=page, limit=max(len(items), 1), total=found.total or len(items), next_cursor=None
+    )
+
+
+@router.delete(
+    "/offers/{id}",
+    operation_id="delete_offer",
+    summary="Take an offer back",
+    response_model=Outcome,
+    responses=ANSWERS,
+)
+async def delete_offer(
+    offer_id: Annotated[int, Path(alias="id", ge=1, le=2**62)],
+    how: Asked,
+    caller: Operator,
+    services: UseCases,
+    *,
+    account_id: Annotated[UUID, Query(description="The account whose offer it is.")],
+    project_id: Annotated[int, Query(ge=1, le=2**62, description="The project it was made on.")],
+) -> Response:
+    """The connects it cost do not come back."""
+    return await sent(
+        services, caller, how, account_id=account_id, action=WriteAction.DELETE_OFFER,
+        target=f"project:{project_id}", payload={"offer_id": offer_id},
+    )  # fmt: skip
+
+
+@router.get(
+    "/tenant/settings",
+    operation_id="get_tenant_settings",
+    summary="Show how the tenant's writes go out",
+    response_model=TenantSettingsOut,
+    responses=problems(),
+)
+async def get_tenant_settings(caller: Viewer, services: UseCases) -> Response:
+    """Mode, caps and the floor of connects."""
+    return json_answer(rules_row(await services.writes.rules(caller.tenant_id)))
+
+
+@router.put(
+    "/tenant/settings",
+    operation_id="change_tenant_settings",
+    summary="Change how the tenant's writes go out",
+    response_model=TenantSettingsOut,
+    responses=problems(413, 415),
+)
+async def change_tenant_settings(body: TenantSettingsIn, caller: Admin, services: UseCases) -> Response:
+    """What is left out stays. Audited."""
+    changes = body.writes.model_dump(exclude_none=True, mode="json")
+    return json_answer(rules_row(await services.writes.change_rules(caller, changes)))
+
+
+def _offer(offer: Offer) -> dict[str, object]:
+    return {
+        "id": offer.id,
+        "project_id": offer.project_id,
+        "project_title": offer.project_title,
+        "status": offer.status,
+        "price": None if offer.price_kopecks is None else offer.price_kopecks / 100,
+        "currency": offer.currency,
+        "duration_days": offer.duration_days,
+        "message": offer.message,
+        "order_id": offer.order_id,
+        "read": offer.read,
+        "created_at": offer.created_at,
+    }

@@ -1,0 +1,27 @@
+"""What follows when a write is settled, in the same transaction: it is told, and its files are free again."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from app.core.database import TenantConnection
+from app.domain.events import EventType
+from app.repositories.events import Events
+from app.repositories.files import FileRows
+from app.repositories.writes import Writes
+
+
+async def after_settling(scope: TenantConnection, write_id: UUID) -> None:
+    """Does nothing for a write that is not settled, and for the steps of another (their parent is told)."""
+    write = await Writes(scope).get(write_id)
+    if write.parent_id is not None or not write.state.is_settled:
+        return
+    await FileRows(scope).release(write_id)
+    data = {
+        "action": write.action.value,
+        "target": write.target,
+        "state": write.state.value,
+        "done": write.state.is_done,
+        "code": write.problem.code if write.problem else None,
+    }
+    await Events(scope).add(EventType.WRITE_SETTLED, str(write.id), data, write.account_id)

@@ -1,0 +1,460 @@
+"""The ledger's use cases: ask for a write, confirm, cancel, resolve, look, and carry on after a crash."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+import structlog
+
+from app.core.database import Database, TenantConnection
+from app.core.failpoints import failpoint
+from app.domain.access import Caller, Role
+from app.domain.errors import Conflict, Forbidden, Invalid
+from app.domain.writes import (
+    STANDING_STATES,
+    Checked,
+    Write,
+    WriteAction,
+    WriteInTheWay,
+    WriteMode,
+    WriteRules,
+    WriteState,
+    WriteTooMany,
+)
+from app.repositories.accounts import Accounts
+from app.repositories.audit import Audit
+from app.repositories.tenant_settings import TenantSettings
+from app.repositories.writes import NewWrite, Writes
+from app.services.account_states import refuse_forbidden
+from app.services.connect_account import ConnectAccount
+from app.services.deliver_order import DeliverOrder
+from app.services.perform_write import PerformWrite, keep_floor
+from app.services.reconcile_writes import ReconcileWrites
+from app.services.settled_writes import after_settling
+from app.services.write_handlers import FilesAtHand, Handlers, uploads
+
+log = structlog.get_logger(__name__)
+
+_DAY = 24 * 3600.0
+_DIRECT_SECONDS = 600.0
+"""What a dead worker left unsent goes out within that time, or never."""
+_TWIN_SECONDS = 60.0
+_POLL_SECONDS = 0.05
+_CAPS: Mapping[WriteAction, str] = {
+    WriteAction.RESPOND: "offers_per_day",
+    WriteAction.SEND_MESSAGE: "messages_per_day",
+}
+_BATCH = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A write somebody asks for."""
+
+    account_id: UUID
+    action: WriteAction
+    target: str
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What would be sent."""
+
+    wanted: Wanted
+    checked: Checked
+
+
+class WritesService:
+    """The doors' way to the ledger. Writes run as tasks of this process; where they stand is in the table."""
+
+    def __init__(
+        self,
+        database: Database,
+        accounts: ConnectAccount,
+        handlers: Handlers,
+        files: FilesAtHand,
+        *,
+        perform: PerformWrite,
+        reconcile: ReconcileWrites,
+        deliver: DeliverOrder,
+    ) -> None:
+        self._database = database
+        self._accounts = accounts
+        self._handlers = handlers
+        self._files = files
+        self._perform = perform
+        self._reconcile = reconcile
+        self._deliver = deliver
+        self._tasks: dict[UUID, asyncio.Task[None]] = {}
+
+    async def ask(
+        self, caller: Caller, wanted: Wanted, *, key: str | None = None, wait_seconds: float = 25.0
+    ) -> Write:
+        """Puts the write into the ledger and sends it (mode ``direct``) or shows what would be sent (``approval``).
+
+        Gives back the write as it stands after at most ``wait_seconds``. Raises ``Forbidden`` (``writes_off``),
+        ``WriteInTheWay``, ``WriteTooMany``, ``Invalid`` (``idempotency_key_reused``), ``StateForbids``, ``NotFound``.
+        """
+        rules = await self._admitted(caller.tenant_id)
+        new = _new_write(caller, wanted, rules, key)
+        write, is_new = await self._added(caller.tenant_id, new, rules)
+        if is_new:
+            failpoint("write.added")
+            self._start(write)
+        found = await self.wait(write, wait_seconds)
+        if not is_new and found.state in _RUNNING and found.mode is WriteMode.DIRECT:
+            raise WriteInTheWay(
+                "Запрос с этим Idempotency-Key ещё выполняется.",
+                code="idempotency_key_in_use",
+                write_id=found.id,
+            )
+        return found
+
+    async def dry_run(self, caller: Caller, wanted: Wanted) -> DryRun:
+        """Validates by reading and shows the exact requests; nothing is kept or sent. Raises the rule that fails."""
+        rules = await self._admitted(caller.tenant_id)
+        new = _new_write(caller, wanted, rules, None)
+        async with self._database.tenant(caller.tenant_id) as scope:
+            await _refuse_obstacles(scope, new, rules)
+        write = _unsaved(caller.tenant_id, new)
+
+        async def work(client: Any) -> Checked:
+            hands = await self._perform.hands(write, client)
+            checked = await self._handlers[wanted.action].check(write, hands)
+            keep_floor(checked, hands.rules)
+            return checked
+
+        checked = await self._accounts.with_client(caller.tenant_id, wanted.account_id, work, reading="write")
+        return DryRun(wanted, checked)
+
+    async def wait(self, write: Write, seconds: float) -> Write:
+        """The write when it has come to rest (settled, or waiting for a person), or as it stands after ``seconds``."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while True:
+            task = self._tasks.get(write.id)
+            left = deadline - asyncio.get_running_loop().time()
+            if task is not None and left > 0:
+                await asyncio.wait({task}, timeout=left)
+            found = await self.get(write.tenant_id, write.id)
+            if _is_at_rest(found) or left <= 0:
+                return found
+            await asyncio.sleep(min(_POLL_SECONDS, left))
+
+    async def get(self, tenant_id: str, write_id: UUID) -> Write:
+        """Raises ``NotFound``."""
+        async with self._database.tenant(tenant_id) as scope:
+            return await Writes(scope).get(write_id)
+
+    async def steps(self, tenant_id: str, write_id: UUID) -> list[Write]:
+        """The steps of a parent, in order."""
+        async with self._database.tenant(tenant_id) as scope:
+            return await Writes(scope).steps(write_id)
+
+    async def page(
+        self,
+        tenant_id: str,
+        *,
+        account_id: UUID | None,
+        states: Sequence[str],
+        action: str | None,
+        target: str | None,
+        limit: int,
+        offset: int,
+    ) -> tuple[list[Write], int]:
+        """Newest first."""
+        async with self._database.tenant(tenant_id) as scope:
+            return await Writes(scope).page(
+                account_id=account_id, states=states, action=action, target=target, limit=limit, offset=offset
+            )
+
+    async def confirm(self, caller: Caller, write_id: UUID, *, wait_seconds: float = 25.0) -> Write:
+        """Sends a write that waited for approval. Raises ``Forbidden``, ``Conflict`` (``write_not_waiting``)."""
+        rules = await self.rules(caller.tenant_id)
+        needed = Role(rules.approver_role)
+        if not caller.role.includes(needed):
+            raise Forbidden(f"Подтверждать может роль {needed.value}.", code="role_too_low")
+        if rules.mode is WriteMode.OFF:
+            raise _off()
+        write = await self._decide(
+            caller, write_id, WriteState.CONFIRMED, (WriteState.PREPARED,), "write.confirm"
+        )
+        self._start(write)
+        return await self.wait(write, wait_seconds)
+
+    async def cancel(self, caller: Caller, write_id: UUID) -> Write:
+        """A write that has not left never will. Raises ``Conflict`` (``write_not_waiting``)."""
+        return await self._decide(
+            caller, write_id, WriteState.CANCELLED, (WriteState.PREPARED,), "write.cancel"
+        )
+
+    async def resolve(self, caller: Caller, write_id: UUID, *, happened: bool, reason: str) -> Write:
+        """A person has looked on Kwork and says how an unclear write ended. Raises ``Conflict``."""
+        state = WriteState.RECONCILED_DONE if happened else WriteState.RECONCILED_ABSENT
+        write = await self._decide(
+            caller, write_id, state, (WriteState.UNKNOWN,), "write.resolve", reason=reason
+        )
+        if write.parent_id is not None:
+            self._start(await self.get(caller.tenant_id, write.parent_id))
+        return write
+
+    async def carry_on(self, caller: Caller, write_id: UUID, *, wait_seconds: float = 25.0) -> Write:
+        """Goes on with a hand-in that broke off: what is done stays done, the rest is sent.
+
+        Raises ``Conflict`` when it is not a broken-off one.
+        """
+        await self._admitted(caller.tenant_id)
+        await self._deliver.reopen(caller.tenant_id, write_id)
+        async with self._database.tenant(caller.tenant_id) as scope:
+            await Audit(scope).add(caller.actor, "write.continue", f"write:{write_id}")
+        write = await self.get(caller.tenant_id, write_id)
+        self._start(write)
+        return await self.wait(write, wait_seconds)
+
+    async def rules(self, tenant_id: str) -> WriteRules:
+        """How the tenant's writes go out."""
+        async with self._database.tenant(tenant_id) as scope:
+            return await _rules(scope)
+
+    async def change_rules(self, caller: Caller, changes: Mapping[str, Any]) -> WriteRules:
+        """Sets what is given; audited."""
+        async with self._database.tenant(caller.tenant_id) as scope:
+            await TenantSettings(scope).change("writes", changes, by=caller.actor)
+            await Audit(scope).add(caller.actor, "tenant.settings", "writes", changes)
+            return await _rules(scope)
+
+    async def tidy(self, tenant_id: str) -> None:
+        """What nobody works on: carried on with, looked up, or run out. Safe in several processes at once."""
+        async with self._database.tenant(tenant_id) as scope:
+            writes = Writes(scope)
+            orphaned = await writes.orphaned()
+            expired = await writes.expire()
+            for write_id in expired:
+                await after_settling(scope, write_id)
+            due = await writes.due(_BATCH)
+        if orphaned or expired:
+            log.warning("writes_tidied", tenant=tenant_id, unclear=orphaned, expired=len(expired))
+        for write_id, state, is_parent in due:
+            if write_id not in self._tasks:
+                self._spawn(write_id, self._job(tenant_id, write_id, state, is_parent))
+
+    async def run(self, tenants: Callable[[], Awaitable[Sequence[str]]], *, every_seconds: float) -> None:
+        """The background loop, for ever; it outlives a database that is away."""
+        while True:
+            try:
+                for tenant_id in await tenants():
+                    await self.tidy(tenant_id)
+            except Exception as error:  # noqa: BLE001
+                log.warning("writes_loop_failed", error=type(error).__name__)
+            await asyncio.sleep(every_seconds)
+
+    async def idle(self) -> None:
+        """Until no write of this process is being worked on."""
+        while self._tasks:
+            await asyncio.wait(list(self._tasks.values()))
+
+    async def stop(self) -> None:
+        """Lets what is on its way come to its end for a moment; the rest is found unclear by the next process."""
+        if self._tasks:
+            await asyncio.wait(list(self._tasks.values()), timeout=1.0)
+        for task in list(self._tasks.values()):
+            task.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await task
+
+    async def _admitted(self, tenant_id: str) -> WriteRules:
+        rules = await self.rules(tenant_id)
+        if rules.mode is WriteMode.OFF:
+            raise _off()
+        return rules
+
+    async def _added(self, tenant_id: str, new: NewWrite, rules: WriteRules) -> tuple[Write, bool]:
+        try:
+            async with self._database.tenant(tenant_id) as scope:
+                writes = Writes(scope)
+                refuse_forbidden(await Accounts(scope).get(new.account_id))
+                await writes.lock_account(new.account_id)
+                known = await _known(writes, new)
+                if known is not None:
+                    return known, False
+                await _refuse_obstacles(scope, new, rules)
+                write = await writes.add(new)
+                await self._files.mark_used(scope, uploads(new.payload), write.id)
+                if new.is_parent:
+                    for step in self._deliver.steps(write):
+                        await writes.add(step)
+                return write, True
+        except asyncpg.UniqueViolationError:  # the same key for another account, a moment ago
+            async with self._database.tenant(tenant_id) as scope:
+                known = await _known(Writes(scope), new)
+            if known is None:
+                raise
+            return known, False
+
+    def _start(self, write: Write) -> None:
+        job = self._job(write.tenant_id, write.id, write.state, write.action is WriteAction.DELIVER)
+        self._spawn(write.id, job)
+
+    def _spawn(self, write_id: UUID, job: Any) -> None:
+        task = asyncio.create_task(job, name=f"write {write_id}")
+        self._tasks[write_id] = task
+        task.add_done_callback(lambda done: self._ended(write_id, done))
+
+    def _ended(self, write_id: UUID, task: asyncio.Task[None]) -> None:
+        if self._tasks.get(write_id) is task:
+            del self._tasks[write_id]
+        if not task.cancelled() and task.exception() is not None:
+            log.warning("write_job_failed", write=str(write_id), error=type(task.exception()).__name__)
+
+    async def _job(self, tenant_id: str, write_id: UUID, state: WriteState, is_parent: bool) -> None:
+        """Sends; what is unclear afterwards is looked up once at once, and by ``tidy`` later."""
+        if is_parent:
+            await self._deliver.run(tenant_id, write_id)
+            return
+        if state is not WriteState.UNKNOWN:
+            await self._perform.run(tenant_id, write_id)
+            state = (await self.get(tenant_id, write_id)).state
+        if state is WriteState.UNKNOWN:
+            await self._reconcile.run(tenant_id, write_id)
+            await self._deliver.wake_parent(tenant_id, write_id)
+
+    async def _decide(
+        self,
+        caller: Caller,
+        write_id: UUID,
+        state: WriteState,
+        came_from: tuple[WriteState, ...],
+        audited: str,
+        **details: Any,
+    ) -> Write:
+        async with self._database.tenant(caller.tenant_id) as scope:
+            writes = Writes(scope)
+            before = await writes.get(write_id)
+            if not await writes.decide(write_id, state, came_from=came_from, by=caller.actor):
+                raise Conflict(
+                    f"Сейчас это невозможно: отправка в состоянии {before.state.value}.",
+                    code="write_not_waiting",
+                )
+            await Audit(scope).add(
+                caller.actor, audited, f"write:{write_id}", {"state": state.value, **details}
+            )
+            await after_settling(scope, write_id)
+            return await writes.get(write_id)
+
+
+_RUNNING = STANDING_STATES - {WriteState.UNKNOWN}
+
+
+async def _known(writes: Writes, new: NewWrite) -> Write | None:
+    """The write that the key made already. One that failed before anything left, for a passing reason, frees its key."""
+    if new.idempotency_key is None:
+        return None
+    found = await writes.by_key(new.idempotency_key)
+    if found is None:
+        return None
+    write, content = found
+    if content != new.payload_hash:
+        raise Invalid(
+            "Этот Idempotency-Key уже был с другим содержанием: для нового запроса нужен новый ключ.",
+            field="header.Idempotency-Key",
+            code="idempotency_key_reused",
+        )
+    is_passing = write.state is WriteState.REFUSED and write.committed_at is None
+    if is_passing and write.problem is not None and write.problem.retryable:
+        await writes.free_key(write.id)
+        return None
+    return write
+
+
+async def _refuse_obstacles(scope: TenantConnection, new: NewWrite, rules: WriteRules) -> None:
+    """Raises what stands in the way of a new write, by the ledger alone."""
+    writes = Writes(scope)
+    if blocked := await writes.in_the_way(new.account_id, new.target):
+        raise blocked
+    if new.is_parent and (going := await writes.standing_parent(new.account_id, new.action, new.target)):
+        raise WriteInTheWay(
+            "Сдача этого заказа уже идёт. Посмотрите её: GET /api/v1/writes/" + str(going),
+            code="write_in_progress",
+            write_id=going,
+        )
+    if new.idempotency_key is None and (twin := await writes.recent_twin(new, _TWIN_SECONDS)):
+        raise WriteInTheWay(
+            "То же самое уже отправлено меньше минуты назад. Если это не повтор, пришлите другой Idempotency-Key.",
+            code="duplicate_write",
+            write_id=twin,
+        )
+    cap = _CAPS.get(new.action)
+    if cap is not None:
+        most = getattr(rules, cap)
+        sent, free_in = await writes.sent_since(new.account_id, [new.action], _DAY)
+        if sent >= most:
+            raise WriteTooMany(
+                f"За сутки у аккаунта уже {sent} из {most} (настройка {cap}). Подождите или измените её: "
+                "PUT /api/v1/tenant/settings.",
+                retry_after=max(1.0, free_in),
+            )
+
+
+def _new_write(caller: Caller, wanted: Wanted, rules: WriteRules, key: str | None) -> NewWrite:
+    content = [str(wanted.account_id), wanted.action.value, wanted.target, wanted.payload]
+    lives = rules.approval_minutes * 60.0 if rules.mode is WriteMode.APPROVAL else _DIRECT_SECONDS
+    return NewWrite(
+        account_id=wanted.account_id,
+        action=wanted.action,
+        target=wanted.target,
+        payload=wanted.payload,
+        payload_hash=hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).digest(),
+        actor=caller.actor,
+        mode=rules.mode,
+        lives_seconds=lives,
+        idempotency_key=key,
+        is_parent=wanted.action is WriteAction.DELIVER,
+    )
+
+
+def _unsaved(tenant_id: str, new: NewWrite) -> Write:
+    now = datetime.now(UTC)
+    return Write(
+        tenant_id=tenant_id,
+        id=uuid.uuid4(),
+        account_id=new.account_id,
+        action=new.action,
+        target=new.target,
+        payload=new.payload,
+        actor=new.actor,
+        mode=new.mode,
+        state=WriteState.PREPARED,
+        created_at=now,
+        expires_at=now,
+    )
+
+
+def _is_at_rest(write: Write) -> bool:
+    """Settled, shown to whoever confirms, or unclear (it or a step of it) after a first look."""
+    if write.state.is_settled:
+        return True
+    if write.lookups > 0 and (write.state is WriteState.UNKNOWN or write.action is WriteAction.DELIVER):
+        return True
+    return write.mode is WriteMode.APPROVAL and write.state is WriteState.PREPARED and bool(write.plan)
+
+
+async def _rules(scope: TenantConnection) -> WriteRules:
+    found = await TenantSettings(scope).group("writes")
+    return WriteRules(**{**found, "mode": WriteMode(found.get("mode", WriteMode.DIRECT))})
+
+
+def _off() -> Forbidden:
+    return Forbidden(
+        "Отправка на Kwork выключена для этого тенанта (настройка writes.mode = off): сервис только читает.",
+        code="writes_off",
+    )
