@@ -33,10 +33,11 @@ from app.services.files import Files, FileUses
 from app.services.kwork_client import KworkClients
 from app.services.push_deliveries import PushDeliveries
 from app.services.push_leads import PushChosenLeads
+from app.services.read_account import ReadFresh
 from app.services.read_attachments import ReadAttachments
 from app.services.read_categories import Categories
 from app.services.read_exchange import ReadExchange
-from app.services.read_messages import ReadMessages
+from app.services.read_order_pages import ReadOrderPages
 from app.services.receive_files import ReceiveFiles, UploadLimits
 from app.services.sweep_files import SweepFiles
 from app.services.sync import Sync
@@ -184,11 +185,18 @@ def _compose(
         categories=Categories(database),
         accounts=accounts,
         push_leads=PushChosenLeads(database, connectors, deliveries),
-        read_account=ReadMessages(database, accounts),
-        sync=Sync(database, accounts, exchange, deliveries, connectors),
         files=files.files,
         receive_files=files.receive,
         attachments=ReadAttachments(database, accounts, seconds=settings.kwork_download_seconds),
+        read_account=ReadFresh(database, accounts),
+        sync=Sync(
+            database,
+            accounts,
+            exchange,
+            deliveries,
+            connectors,
+            order_pages=ReadOrderPages(database, orders_per_run=settings.kwork_order_pages_per_run),
+        ),
         probes=(
             Probe("database", critical=True, check=database.is_alive),
             Probe("redis", critical=False, check=redis.is_alive, advice=_WITHOUT_REDIS),

@@ -58,13 +58,17 @@ class FakePushLeads:
 
 
 class FakeReadAccount:
-    """Remembers which dialogs were to be read from Kwork."""
+    """Remembers which dialogs and orders were to be read from Kwork."""
 
     def __init__(self) -> None:
         self.read: list[tuple[str, UUID]] = []
+        self.orders: list[tuple[str, UUID, int]] = []
 
     async def messages(self, tenant_id: str, dialog_id: UUID) -> None:
         self.read.append((tenant_id, dialog_id))
+
+    async def order(self, tenant_id: str, account_id: UUID, order_id: int) -> None:
+        self.orders.append((tenant_id, account_id, order_id))
 
 
 @dataclass

@@ -13,4 +13,5 @@ pytest_plugins = [
     "tests.service",
     "tests.external_postgres",
     "tests.kwork_writing",
+    "tests.sync_bed",
 ]

@@ -77,6 +77,8 @@ class Settings(BaseSettings):
     kwork_requests_per_second: Annotated[float, Field(ge=0)] = 1.0
     """0 switches the pace off (for benchmarks against the stand-in)."""
     kwork_burst: Annotated[int, Field(ge=1)] = 3
+    kwork_order_pages_per_run: Annotated[int, Field(ge=0)] = 60
+    """Four calls or so each; what is left goes on in the next run."""
     kwork_deadline_seconds: Annotated[float, Field(gt=0)] = 30.0
     kwork_download_seconds: Annotated[float, Field(gt=0)] = 300.0
     """For one attachment as a whole, however slowly it is taken."""

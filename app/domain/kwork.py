@@ -137,6 +137,7 @@ class Order:
 
     id: int
     title: str
+    """Empty where a surface does not tell it."""
     status: OrderStatus
     price_kopecks: int | None
     currency: str
@@ -151,6 +152,7 @@ class Order:
     cancel_requested: bool | None = None
     unread_events: int | None = None
     note: str | None = None
+    """The seller's own note; the empty text is a known absence."""
     payment_type: str | None = None
     """``person``, ``subscription`` or ``escrow`` [SPEC]."""
     cancelled_at: datetime | None = None

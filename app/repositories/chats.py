@@ -39,6 +39,17 @@ class Chats:
         written: int = await self._connection.fetchval(_SAVE_DIALOGS, self._tenant_id, account_id, rows)
         return written
 
+    async def are_known(self, account_id: UUID) -> bool:
+        """Whether any dialog of the account is stored."""
+        return (
+            await self._connection.fetchval(
+                "SELECT true FROM dialogs WHERE tenant_id = $1 AND account_id = $2 LIMIT 1",
+                self._tenant_id,
+                account_id,
+            )
+            or False
+        )
+
     async def stale_dialogs(self, account_id: UUID) -> list[StoredDialog]:
         """Dialogs with messages newer than the last reading of them, newest first."""
         rows = await self._connection.fetch(
