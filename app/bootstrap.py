@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from fastapi import FastAPI
@@ -39,6 +40,7 @@ from app.services.read_categories import Categories
 from app.services.read_exchange import ReadExchange
 from app.services.read_order_pages import ReadOrderPages
 from app.services.receive_files import ReceiveFiles, UploadLimits
+from app.services.refresh_categories import RefreshCategories
 from app.services.sweep_files import SweepFiles
 from app.services.sync import Sync
 
@@ -76,7 +78,7 @@ async def running_service(settings: Settings) -> AsyncIterator[FastAPI]:
         browser = KworkBrowser(settings)
         stack.push_async_callback(browser.close)
         files = FileUseCases.of(settings, database)
-        services, deliveries = _compose(
+        services, deliveries, categories = _compose(
             settings,
             connectors,
             secrets=secrets,
@@ -88,10 +90,13 @@ async def running_service(settings: Settings) -> AsyncIterator[FastAPI]:
         )
         stack.push_async_callback(services.sync.stop)
         stack.push_async_callback(deliveries.stop)
-        loop = asyncio.create_task(_push_forever(deliveries, database, settings), name="push deliveries")
-        stack.push_async_callback(_cancel, loop)
-        sweep = asyncio.create_task(files.sweep.run(), name="sweep files")
-        stack.push_async_callback(_cancel, sweep)
+        background: tuple[Coroutine[Any, Any, object], ...] = (
+            _push_forever(deliveries, database, settings),
+            files.sweep.run(),
+            categories.if_never_read(),
+        )
+        for work in background:
+            stack.push_async_callback(_cancel, asyncio.create_task(work))
         yield create_app(services, settings)
 
 
@@ -154,7 +159,7 @@ def _compose(
     redis: RedisConnection,
     browser: KworkBrowser,
     files: FileUseCases,
-) -> tuple[Services, PushDeliveries]:
+) -> tuple[Services, PushDeliveries, RefreshCategories]:
     tokens = SharedSecretTokens(
         secrets.secret_key,
         issuer=settings.jwt_issuer,
@@ -171,6 +176,7 @@ def _compose(
         search_lag_seconds=settings.crm_search_lag_seconds,
     )
     exchange = ReadExchange(database, clients.signed_out)
+    categories = RefreshCategories(database, clients.signed_out)
     rules = TenantRules(settings.default_tenant_id, allow_default=settings.allow_default_tenant)
     services = Services(
         database=database,
@@ -195,6 +201,7 @@ def _compose(
             exchange,
             deliveries,
             connectors,
+            categories=categories,
             order_pages=ReadOrderPages(database, orders_per_run=settings.kwork_order_pages_per_run),
         ),
         probes=(
@@ -203,7 +210,7 @@ def _compose(
             Probe("chromium", critical=False, check=browser.is_available, advice=_WITHOUT_CHROMIUM),
         ),
     )
-    return services, deliveries
+    return services, deliveries, categories
 
 
 async def _push_forever(deliveries: PushDeliveries, database: Database, settings: Settings) -> None:
@@ -217,7 +224,7 @@ async def _push_forever(deliveries: PushDeliveries, database: Database, settings
     await deliveries.run(tenants, every_seconds=_PUSH_EVERY_SECONDS)
 
 
-async def _cancel(task: asyncio.Task[None]) -> None:
+async def _cancel(task: asyncio.Task[object]) -> None:
     task.cancel()
     with suppress(asyncio.CancelledError, Exception):
         await task

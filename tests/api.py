@@ -36,6 +36,7 @@ from app.services.push_deliveries import PushDeliveries
 from app.services.read_attachments import ReadAttachments
 from app.services.read_categories import Categories
 from app.services.read_exchange import ReadExchange
+from app.services.refresh_categories import RefreshCategories
 from app.services.sync import Sync
 
 SECRET = "a secret of the tests, long enough for HMAC"
@@ -166,10 +167,17 @@ def build_api(database: Database, *, accounts: ConnectAccount | None = None, **c
         accounts=accounts,
         push_leads=push_leads,
         read_account=read_account,
-        sync=Sync(database, accounts, exchange, deliveries, connectors),
         files=files.files,
         receive_files=files.receive,
         attachments=ReadAttachments(database, accounts, seconds=settings.kwork_download_seconds),
+        sync=Sync(
+            database,
+            accounts,
+            exchange,
+            deliveries,
+            connectors,
+            categories=RefreshCategories(database, clients.signed_out),
+        ),
         probes=(Probe("database", True, database_is_there),),
     )
     app = create_app(services, settings)

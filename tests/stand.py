@@ -216,6 +216,14 @@ class Stand:
     def add_gig(self, **fields: Any) -> Row:
         return self.call("POST", "/gigs", **fields)
 
+    def categories(self) -> list[Row]:
+        """Rubrics with their `children`."""
+        return self.call("GET", "/categories")
+
+    def add_category(self, number: int, title: str, slug: str, *, parent_id: int) -> Row:
+        """A new subrubric."""
+        return self.call("POST", "/categories", id=number, title=title, slug=slug, parent_id=parent_id)
+
     def offers(self, account: str | None = None) -> list[Row]:
         return self.call("GET", "/offers", account=account)
 

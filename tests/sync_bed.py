@@ -21,6 +21,7 @@ from app.services.push_deliveries import PushDeliveries
 from app.services.read_account import ReadFresh
 from app.services.read_exchange import ReadExchange
 from app.services.read_order_pages import ReadOrderPages
+from app.services.refresh_categories import RefreshCategories
 from app.services.sync import ORDERS, Sync, SyncRequest
 from tests.accounts import TENANT, Accounts, accounts_at
 from tests.api import Api, build_api, settings_for_tests, token
@@ -48,6 +49,7 @@ class SyncBed:
             database, connectors.connect, kind=connectors.kind, concurrency=4, search_lag_seconds=0.5
         )
         self.exchange = ReadExchange(database, self.clients.signed_out)
+        self.categories = RefreshCategories(database, self.clients.signed_out)
         self.connectors = connectors
         self.sync = self.sync_with()
         self.fresh = ReadFresh(database, accounts.use_cases)
@@ -57,9 +59,14 @@ class SyncBed:
     def sync_with(self, *, orders_per_run: int = 60) -> Sync:
         """Runs that read so many orders' pages at most."""
         pages = ReadOrderPages(self.database, orders_per_run=orders_per_run)
-        use_cases = self.accounts.use_cases
         return Sync(
-            self.database, use_cases, self.exchange, self.deliveries, self.connectors, order_pages=pages
+            self.database,
+            self.accounts.use_cases,
+            self.exchange,
+            self.deliveries,
+            self.connectors,
+            categories=self.categories,
+            order_pages=pages,
         )
 
     async def connect(self) -> None:

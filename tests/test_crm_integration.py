@@ -105,6 +105,11 @@ def test_contacts_get_the_buyers_public_profile(studio: Api, stand: Stand) -> No
     assert len({contact["external_id"] for contact in contacts}) == len(contacts)
 
 
+def test_the_categories_were_read_once_for_everybody(studio: Api, stand: Stand) -> None:
+    assert len(stand.journal(surface="web", path="/get_categories")) == 1
+    assert studio.call("GET", "/orders", params={"category": "web-development"})["total"] > 0
+
+
 def test_another_tenant_sees_and_gets_nothing_of_it(studio: Api, service: Service, stand: Stand) -> None:
     other = service.user("rival")
     assert other.call("GET", "/accounts")["items"] == []

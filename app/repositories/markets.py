@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from app.core.database import Connection
@@ -14,15 +12,6 @@ from app.repositories.changes import Changes, sort_out
 
 # Counters and the reading account's own flags: they change by themselves, without the project changing.
 _VOLATILE = ("offers", "views", "viewed", "offered", "status", "buyer_projects", "buyer_hired_percent")
-
-
-@dataclass(frozen=True, slots=True)
-class ExchangeRead:
-    """Where the shared reading of the exchange stands."""
-
-    state: str
-    finished_at: datetime | None
-    checkpoint: dict[str, Any]
 
 
 class Markets:
@@ -84,57 +73,6 @@ class Markets:
             offers_to,
         )
         return [dict(row) for row in rows]
-
-    async def begin_read(self, holder: str, lease_seconds: float) -> bool:
-        """Takes the exchange for one reader; False while another one reads. A holder has one reading at a time."""
-        return (
-            await self._connection.fetchval(
-                """
-                INSERT INTO market_reads AS r (stream, state, holder, lease_until, started_at)
-                VALUES ('projects', 'running', $1, now() + make_interval(secs => $2), now())
-                ON CONFLICT (stream) DO UPDATE
-                   SET state = 'running', holder = excluded.holder, lease_until = excluded.lease_until,
-                       started_at = now(), reason = NULL
-                 WHERE r.state <> 'running' OR r.lease_until < now() OR r.holder = excluded.holder
-                RETURNING true
-                """,
-                holder,
-                lease_seconds,
-            )
-            or False
-        )
-
-    async def keep_reading(self, holder: str, lease_seconds: float, checkpoint: dict[str, Any]) -> bool:
-        """Saves the checkpoint and extends the lease; False when the lease went to somebody else."""
-        return (
-            await self._connection.fetchval(
-                "UPDATE market_reads SET checkpoint = $3, lease_until = now() + make_interval(secs => $2) "
-                "WHERE stream = 'projects' AND holder = $1 AND state = 'running' RETURNING true",
-                holder,
-                lease_seconds,
-                checkpoint,
-            )
-            or False
-        )
-
-    async def end_read(self, holder: str, state: str, reason: str | None) -> None:
-        """``state`` is ``done`` or ``failed``."""
-        await self._connection.execute(
-            "UPDATE market_reads SET state = $2, reason = $3, lease_until = NULL, holder = NULL, "
-            "finished_at = CASE WHEN $2 = 'done' THEN now() ELSE finished_at END "
-            "WHERE stream = 'projects' AND holder = $1",
-            holder,
-            state,
-            reason,
-        )
-
-    async def last_read(self) -> ExchangeRead | None:
-        """State of the shared reading; ``None`` before the first one."""
-        row = await self._connection.fetchrow(
-            "SELECT CASE WHEN state = 'running' AND lease_until < now() THEN 'interrupted' ELSE state END AS state, "
-            "finished_at, checkpoint FROM market_reads WHERE stream = 'projects'"
-        )
-        return ExchangeRead(row["state"], row["finished_at"], row["checkpoint"]) if row else None
 
 
 def _row(project: Project) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from app.core.patience import when_database_is_back
 from app.domain.errors import LayoutChanged, ServiceError
 from app.domain.kwork import Page, Project, ProjectFilter
 from app.repositories.markets import Markets
+from app.repositories.shared_reads import PROJECTS, SharedReads
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +70,7 @@ class ReadExchange:
         """
         async with self._turn:
             async with self._database.shared() as connection:
-                if not await Markets(connection).begin_read(self._holder, _LEASE_SECONDS):
+                if not await SharedReads(connection, PROJECTS).begin(self._holder, _LEASE_SECONDS):
                     return ExchangeCounts()
             counts = ExchangeCounts()
             try:
@@ -87,7 +88,7 @@ class ReadExchange:
     async def _end(self, state: str, reason: str | None) -> None:
         async def note() -> None:
             async with self._database.shared() as connection:
-                await Markets(connection).end_read(self._holder, state, reason)
+                await SharedReads(connection, PROJECTS).end(self._holder, state, reason)
 
         # Not noted, the next reading of this process takes the lease all the same.
         with suppress(*DATABASE_DOWN):
@@ -119,9 +120,8 @@ class ReadExchange:
 
     async def _store(self, page: Page[Project], counts: ExchangeCounts) -> bool:
         async with self._database.shared() as connection:
-            markets = Markets(connection)
-            changes = await markets.save(page.items)
-            await markets.keep_reading(
+            changes = await Markets(connection).save(page.items)
+            await SharedReads(connection, PROJECTS).keep(
                 self._holder, _LEASE_SECONDS, {"page": page.number, "last": page.last, "total": page.total}
             )
         counts.pages += 1

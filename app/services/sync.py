@@ -26,6 +26,8 @@ from app.repositories.deliveries import Deliveries
 from app.repositories.leases import LeaseLost, Leases
 from app.repositories.markets import Markets
 from app.repositories.runs import Run, Runs
+from app.repositories.shared_reads import PROJECTS as EXCHANGE
+from app.repositories.shared_reads import SharedReads
 from app.services.account_states import layout_reading
 from app.services.connect_account import ConnectAccount
 from app.services.crm_connections import CrmConnectors
@@ -34,6 +36,7 @@ from app.services.push_deliveries import STOP_SECONDS, CrmHealth, PushDeliveries
 from app.services.push_leads import queue_projects
 from app.services.read_exchange import ReadExchange
 from app.services.read_order_pages import ReadOrderPages
+from app.services.refresh_categories import RefreshCategories
 from app.services.run_outcome import CRASHED, DATABASE_LOST, RunOutcome, outcome_of
 from app.services.run_scope import RUN_LEASE_SECONDS, RunScope, save_step
 from app.services.sync_account import SyncAccount
@@ -117,6 +120,7 @@ class Sync:
         deliveries: PushDeliveries,
         connectors: CrmConnectors,
         *,
+        categories: RefreshCategories,
         order_pages: ReadOrderPages | None = None,
     ) -> None:
         self._database = database
@@ -124,6 +128,7 @@ class Sync:
         self._exchange = exchange
         self._deliveries = deliveries
         self._connectors = connectors
+        self._categories = categories
         self._reading = SyncAccount(database)
         self._order_pages = order_pages or ReadOrderPages(database)
         self._holder = f"sync-{uuid.uuid4()}"
@@ -183,7 +188,7 @@ class Sync:
             summary = await Deliveries(scope).summary()
             parked = await Deliveries(scope).failures(20)
             accounts, _ = await Accounts(scope).list(limit=_MOST_ACCOUNTS, offset=0)
-            exchange = await Markets(scope.connection).last_read()
+            exchange = await SharedReads(scope.connection, EXCHANGE).last()
         streams = []
         for run in latest:
             ended = done.get((run.account_id, run.stream))
@@ -249,6 +254,8 @@ class Sync:
         beat = asyncio.create_task(self._heartbeat(run))
         try:
             with structlog.contextvars.bound_contextvars(tenant=run.tenant_id, run=str(run.lease.run_id)):
+                if stream in (ORDERS, PROJECTS):
+                    await self._refresh_categories(run)
                 error = await self._read_as_far_as_it_goes(run, stream, request)
                 if run.connection_id is not None:
                     await self._deliveries.drain(run.tenant_id)
@@ -270,6 +277,13 @@ class Sync:
         finally:
             beat.cancel()
         await self._finish(run, outcome)
+
+    async def _refresh_categories(self, run: RunScope) -> None:
+        found = await self._categories.if_due()
+        if found.read:
+            run.add(categories_read=found.read, categories_new=found.new)
+        if found.drift is not None:
+            run.note_drift([found.drift])
 
     async def _read_as_far_as_it_goes(
         self, run: RunScope, stream: str, request: SyncRequest
