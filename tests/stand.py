@@ -206,9 +206,11 @@ class Stand:
     def messages(self, account: str | None = None, user_id: int | None = None) -> list[Row]:
         return self.call("GET", "/messages", account=account, user_id=user_id)
 
-    def add_message(self, text: str, *, from_id: int | None = None, account: str | None = None) -> Row:
-        """A buyer (any one without `from_id`) writes to the account."""
-        return self.call("POST", "/messages", text=text, from_id=from_id, account=account)
+    def add_message(
+        self, text: str, *, from_id: int | None = None, account: str | None = None, at: float | None = None
+    ) -> Row:
+        """A buyer (any one without `from_id`) writes to the account, now or at that moment."""
+        return self.call("POST", "/messages", text=text, from_id=from_id, account=account, at=at)
 
     def gigs(self, account: str | None = None) -> list[Row]:
         return self.call("GET", "/gigs", account=account)

@@ -38,6 +38,8 @@ class Page(Generic[T]):
     """Number of the last page; ``None`` when the surface does not tell."""
     total: int | None
     surface: Surface
+    left_out: int = 0
+    """Rows that are there but could not be read: what is on no page may still be on Kwork."""
 
 
 class ProjectStatus(StrEnum):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.core.database import Connection
-from app.domain.content import plain
+from app.domain.content import plain, told
 from app.domain.kwork import UserProfile
 
 
@@ -17,15 +17,17 @@ class Directory:
         self._connection = connection
 
     async def save_profiles(self, profiles: Sequence[UserProfile]) -> None:
-        """Keeps public profiles."""
-        rows = [{"id": found.id, "username": found.username, "profile": plain(found)} for found in profiles]
+        """Keeps public profiles; what a reading does not tell stays as it was."""
+        rows = [
+            {"id": found.id, "username": found.username, "profile": told(plain(found))} for found in profiles
+        ]
         await self._connection.execute(
             """
             INSERT INTO kwork_users (id, username, profile)
             SELECT DISTINCT ON (i.id) i.id, i.username, i.profile
             FROM jsonb_to_recordset($1::jsonb) AS i (id bigint, username text, profile jsonb)
-            ON CONFLICT (id) DO UPDATE SET username = excluded.username, profile = excluded.profile,
-                read_at = now()
+            ON CONFLICT (id) DO UPDATE SET username = excluded.username,
+                profile = kwork_users.profile || excluded.profile, read_at = now()
             """,
             rows,
         )

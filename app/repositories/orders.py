@@ -10,7 +10,7 @@ from uuid import UUID
 from app.core.database import TenantConnection
 from app.domain.content import content_hash, plain, told
 from app.domain.kwork import Order, OrderDetails, OrderEvent, OrderStatus, Surface
-from app.repositories.changes import Changes, sort_out
+from app.repositories.changes import Changes, sort_out, told_row
 
 # Counters that change by themselves, without the order changing.
 _VOLATILE = ("unread_events",)
@@ -106,6 +106,7 @@ class Orders:
             _page(reading.details),
             reading.details_whole,
             reading.events_whole,
+            _taken(reading.details),
             max(((event.at, event.id) for event in reading.events or ()), default=(None, None))[1],
         )
         return written
@@ -140,9 +141,7 @@ class Orders:
 
 
 def _row(order: Order, surface: Surface) -> dict[str, Any]:
-    content = told(plain(order))
-    buyer = content.pop("buyer")
-    content |= {f"buyer_{name}": value for name, value in told(buyer).items()}
+    content = told_row(order, person="buyer")
     if order.status is OrderStatus.UNKNOWN:
         del content["status"]
     if order.note == "":
@@ -155,8 +154,14 @@ def _row(order: Order, surface: Surface) -> dict[str, Any]:
     }
 
 
+def _taken(details: OrderDetails | None) -> str | None:
+    """Whether the seller took a running order the page knows better than the web's list."""
+    status = details.order.status if details is not None else None
+    return status.value if status in (OrderStatus.NEW, OrderStatus.IN_PROGRESS) else None
+
+
 def _event_row(event: OrderEvent) -> dict[str, Any]:
-    content = told(plain(event))
+    content = told_row(event)
     if event.type is None:
         del content["kind"]  # the word for "no type": it must not replace a known one
     return {"id": event.id, "kind": event.kind, "at": content["at"], "details": content}
@@ -231,12 +236,17 @@ LIMIT $3
 """
 
 _SAVE_PAGE = """
+WITH told AS (
+    SELECT CASE WHEN o.status IN ('new', 'in_progress') THEN coalesce($6, o.status) ELSE o.status END AS status
+    FROM orders o WHERE o.tenant_id = $1 AND o.id = $2
+)
 UPDATE orders o SET
-    details = o.details || $3, details_tried_at = now(),
+    status = t.status, details = o.details || $3 || jsonb_build_object('status', t.status), details_tried_at = now(),
     details_read_at = CASE WHEN $4 THEN now() ELSE o.details_read_at END,
     events_read_at = CASE WHEN $5 THEN now() ELSE o.events_read_at END,
     events_unread = CASE WHEN $5 THEN (o.details ->> 'unread_events')::integer ELSE o.events_unread END,
-    events_cursor = CASE WHEN $5 THEN coalesce($6, o.events_cursor) ELSE o.events_cursor END
+    events_cursor = CASE WHEN $5 THEN coalesce($7, o.events_cursor) ELSE o.events_cursor END
+FROM told t
 WHERE o.tenant_id = $1 AND o.id = $2
 """
 

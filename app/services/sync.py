@@ -308,7 +308,7 @@ class Sync:
                     await reading(client, run)
                 except LayoutChanged as error:  # of this reading; the others may be as they were
                     run.stop_reading(error)
-            run.note_drift(path for report in client.drift for path in (*report.drift, *report.unreadable))
+            run.note_drift(client.drifted_paths())
             if run.stopped is not None:
                 raise run.stopped
 
@@ -334,6 +334,7 @@ class Sync:
             projects_new=found.new,
             projects_changed=found.changed,
         )
+        run.note_drift(found.drift)
         wanted = request.filters
         if run.connection_id is None or wanted is None:
             return

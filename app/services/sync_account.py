@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.core.database import Database, TenantConnection
-from app.domain.errors import CapabilityUnavailable, LayoutChanged
+from app.domain.errors import CapabilityUnavailable, LayoutChanged, NotFound, Rejected
 from app.domain.kwork import Dialog, Gig, Message, Order, Page, Person
 from app.repositories.chats import Chats, StoredDialog
 from app.repositories.deliveries import Deliveries
@@ -25,6 +25,8 @@ _MOST_PAGES = 500
 _MOST_MESSAGE_PAGES = 20
 _PROFILE_AGE_SECONDS = 24 * 3600.0
 _MOST_PROFILES = 200
+_MOST_FAILURES = 3
+"""Profiles that cannot be read: then it is the layout, not one of them."""
 
 
 class SyncAccount:
@@ -72,7 +74,9 @@ class SyncAccount:
         assert run.account_id is not None
         gigs = Gigs(scope)
         changes = await gigs.save(run.account_id, page.items)
-        missing = await gigs.mark_missing(run.account_id, [gig.id for gig in page.items])
+        missing = 0
+        if not page.left_out:
+            missing = await gigs.mark_missing(run.account_id, [gig.id for gig in page.items])
         run.add(
             gigs_read=len(page.items), gigs_new=len(changes.new), gigs_changed=len(changes.changed) + missing
         )
@@ -122,7 +126,9 @@ class SyncAccount:
                 break
             number = page.number - 1
         async with self._database.tenant(tenant_id) as scope:
-            return await Chats(scope).save_messages(dialog.id, list(found.values()), read_at=started)
+            return await Chats(scope).save_messages(
+                dialog.id, list(found.values()), read_at=started, seen=dialog.newest
+            )
 
     async def _is_known(self, tenant_id: str, dialog: StoredDialog, page: Page[Message]) -> bool:
         """Whether an earlier reading reached this page already."""
@@ -155,11 +161,21 @@ class SyncAccount:
             )
         names = {profile["username"].lower() for profile in known}
         missing = [buyer for buyer in buyers if buyer["username"].lower() not in names]
+        failures = 0
         for buyer in missing[:_MOST_PROFILES]:
             try:
                 profile = await client.user_profile(buyer["username"])
             except CapabilityUnavailable:
                 return
+            except (NotFound, Rejected):
+                run.add(profiles_unknown=1)  # the user is gone; the contact is made without a profile
+                continue
+            except LayoutChanged as error:
+                run.stop_reading(error)
+                failures += 1
+                if failures == _MOST_FAILURES:
+                    return
+                continue
             async with self._database.shared() as connection:
                 await Directory(connection).save_profiles([profile])
             run.add(profiles_read=1)

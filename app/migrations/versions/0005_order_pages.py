@@ -1,4 +1,4 @@
-"""Where the reading of each order's own page and thread stands."""
+"""Where the reading of each order's own page and thread, and of each dialog's messages, stands."""
 
 from __future__ import annotations
 
@@ -20,3 +20,4 @@ def downgrade() -> None:
     """Threads are read again from their beginning when this comes back."""
     for column in ("details_tried_at", "events_read_at", "events_cursor", "events_unread"):
         op.drop_column("orders", column)
+    op.drop_column("dialogs", "messages_seen")

@@ -5,3 +5,7 @@ ALTER TABLE orders
     ADD COLUMN events_read_at    timestamptz,  -- when the thread was read whole last
     ADD COLUMN events_cursor     bigint,       -- newest event of that reading: only what came after it is asked for
     ADD COLUMN events_unread     integer;      -- unread events the list told of when the thread was read last
+
+-- What the list told of a dialog's newest message when its messages were read last. Moments would not do: Kwork's are
+-- in whole seconds and on Kwork's clock.
+ALTER TABLE dialogs ADD COLUMN messages_seen text;
