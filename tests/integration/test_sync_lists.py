@@ -14,6 +14,8 @@ from app.core.database import Database
 from app.domain.kwork import (
     Gig,
     GigState,
+    Order,
+    OrderStatus,
     Page,
     Person,
     Project,
@@ -22,6 +24,7 @@ from app.domain.kwork import (
     Surface,
 )
 from app.marketplaces.kwork.browser.chromium import has_chromium
+from app.repositories.orders import Orders
 from app.repositories.runs import Runs
 from app.services.read_exchange import ReadExchange
 from app.services.run_scope import RunScope
@@ -175,3 +178,24 @@ async def test_a_project_read_from_its_card_keeps_what_the_card_does_not_tell(
     await ReadExchange(database, Exchange((stopped,)).signed_out).read(full=True)
     await ReadExchange(database, Exchange((card,)).signed_out).read(full=True)
     assert await owner.fetchval("SELECT status FROM market_projects") == "active", "it is listed again"
+
+
+async def test_the_web_does_not_tell_whether_a_running_order_was_taken_so_what_is_known_stays(
+    database: Database, owner: asyncpg.Connection
+) -> None:
+    shop = await stock(owner, TENANT, 501)
+    order = Order(
+        502, "Бот", OrderStatus.NEW, 100000, "RUB", Person(7, "buyer"), "https://kwork.ru/track?id=502"
+    )
+    seen = []
+    for surface, status in (
+        (Surface.MOBILE, OrderStatus.NEW),
+        (Surface.WEB, OrderStatus.IN_PROGRESS),
+        (Surface.MOBILE, OrderStatus.IN_PROGRESS),
+        (Surface.WEB, OrderStatus.UNKNOWN),
+        (Surface.WEB, OrderStatus.DONE),
+    ):
+        async with database.tenant(TENANT) as scope:
+            await Orders(scope).save(shop.account_id, [replace(order, status=status)], surface)
+        seen.append(await owner.fetchval("SELECT status FROM orders WHERE id = 502"))
+    assert seen == ["new", "new", "in_progress", "in_progress", "done"]
