@@ -38,6 +38,6 @@ async def _embedded(folder: Path) -> AsyncIterator[str]:
 @pytest_asyncio.fixture
 async def redis_connection(redis_url: str) -> AsyncIterator[RedisConnection]:
     """A connection to it."""
-    connection = RedisConnection(redis_url)
+    connection = RedisConnection(redis_url, answer_seconds=60.0)
     yield connection
     await connection.close()

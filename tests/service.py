@@ -16,7 +16,7 @@ import pytest
 
 from tests.stand import ROOT, Stand
 
-READY_SECONDS = 40.0
+READY_SECONDS = 120.0
 PASSWORD = "correct horse battery"
 Row = dict[str, Any]
 
@@ -68,7 +68,7 @@ class Service:
         program = [str(ROOT / "main.py")] if uid is None else ["-c", _AS_SOMEBODY, str(ROOT), str(uid)]
         return subprocess.run(
             [*before, sys.executable, *program, *arguments],
-            cwd=self.folder if uid is None else "/", env=self._environment, input=typed, text=True, capture_output=True, timeout=60, check=False,
+            cwd=self.folder if uid is None else "/", env=self._environment, input=typed, text=True, capture_output=True, timeout=180, check=False,
         )  # fmt: skip
 
     def beside(self, *arguments: str, **settings: str) -> subprocess.Popen[str]:
@@ -88,7 +88,7 @@ class Service:
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
-                if httpx2.get(f"{self.url}/health/ready", timeout=5).status_code == 200:
+                if httpx2.get(f"{self.url}/health/ready", timeout=30).status_code == 200:
                     return self
             except httpx2.TransportError:
                 pass
@@ -105,12 +105,12 @@ class Service:
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(15)
+            self.process.wait(60)
 
     def kill(self) -> None:
         assert self.process is not None
         self.process.kill()
-        self.process.wait(5)
+        self.process.wait(60)
 
     def user(self, tenant: str = "studio", role: str = "admin") -> Api:
         """A client signed in as a new user of the tenant."""
@@ -159,7 +159,7 @@ class Api:
         found: Row = self.call("GET", "/crm-sync/sync-status")
         return found
 
-    def settled(self, seconds: float = 30.0) -> Row:
+    def settled(self, seconds: float = 120.0) -> Row:
         """The status once nothing is on its way any more."""
         deadline = time.monotonic() + seconds
         while True:

@@ -21,7 +21,7 @@ from typing import IO, Any, Self
 import httpx2
 
 ROOT = Path(__file__).resolve().parent.parent
-START_SECONDS = 20.0
+START_SECONDS = 90.0
 Row = dict[str, Any]
 
 
