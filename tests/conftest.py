@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 pytest_plugins = [
+    "tests.external_servers",
     "tests.database",
     "tests.embedded",
     "tests.stand_fixtures",

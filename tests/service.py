@@ -14,6 +14,7 @@ from typing import Any, Self
 import httpx2
 import pytest
 
+from tests.external_servers import servers_of_a_service
 from tests.stand import ROOT, Stand
 
 READY_SECONDS = 120.0
@@ -43,7 +44,7 @@ class Service:
         self.url = f"http://127.0.0.1:{self.port}"
         self._output = folder / "service.out"
         self._environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("POSTGRES_", "KWORK_", "CRM_"))},
+            **{name: value for name, value in os.environ.items() if not name.startswith(("POSTGRES_", "DATABASE_", "REDIS_", "KWORK_", "CRM_"))},
             "HOST": "127.0.0.1",
             "PORT": str(self.port),
             "DATA_DIR": str(folder / "data"),
@@ -175,9 +176,10 @@ def service(stand: Stand, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """One service for a module's tests: each takes a tenant of its own."""
     stand.reset(seed=7, projects=30, orders=16, accounts=2, gigs=12, dialogs=8)
     stand.clear_faults()
-    running = Service(tmp_path_factory.mktemp("service"), stand).start()
-    yield running
-    running.stop()
+    with servers_of_a_service() as servers:
+        running = Service(tmp_path_factory.mktemp("service"), stand, **servers).start()
+        yield running
+        running.stop()
 
 
 def _free_port() -> int:

@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.external_servers import postgres_dsn
 from tests.service import Api, Service
 from tests.stand import Stand
 
@@ -103,6 +104,11 @@ def test_contacts_get_the_buyers_public_profile(studio: Api, stand: Stand) -> No
     studio.settled()
     contacts = records(stand, studio.tenant)["contacts"]
     assert len({contact["external_id"] for contact in contacts}) == len(contacts)
+
+
+def test_the_service_brings_its_own_database_only_where_none_is_named(service: Service) -> None:
+    brought = (service.folder / "data" / "postgres").exists()
+    assert brought == (postgres_dsn() is None)
 
 
 def test_the_categories_were_read_once_for_everybody(studio: Api, stand: Stand) -> None:
