@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from fastapi import FastAPI
@@ -33,11 +34,13 @@ from app.services.files import Files, FileUses
 from app.services.kwork_client import KworkClients
 from app.services.push_deliveries import PushDeliveries
 from app.services.push_leads import PushChosenLeads
+from app.services.read_account import ReadFresh
 from app.services.read_attachments import ReadAttachments
 from app.services.read_categories import Categories
 from app.services.read_exchange import ReadExchange
-from app.services.read_messages import ReadMessages
+from app.services.read_order_pages import ReadOrderPages
 from app.services.receive_files import ReceiveFiles, UploadLimits
+from app.services.refresh_categories import RefreshCategories
 from app.services.sweep_files import SweepFiles
 from app.services.sync import Sync
 from app.services.write_table import writes_service
@@ -80,7 +83,7 @@ async def running_service(settings: Settings) -> AsyncIterator[FastAPI]:
         stack.push_async_callback(browser.close)
         files = FileUseCases.of(settings, database)
         events = event_parts(database, secrets.box, settings)
-        services, deliveries = _compose(
+        services, deliveries, categories = _compose(
             settings,
             connectors,
             secrets=secrets,
@@ -96,12 +99,14 @@ async def running_service(settings: Settings) -> AsyncIterator[FastAPI]:
         stack.push_async_callback(services.sync.stop)
         stack.push_async_callback(services.writes.stop)
         stack.push_async_callback(deliveries.stop)
-        loop = asyncio.create_task(_push_forever(deliveries, database, settings), name="push deliveries")
-        stack.push_async_callback(_cancel, loop)
-        writes = asyncio.create_task(_tidy_writes_forever(services), name="tidy writes")
-        stack.push_async_callback(_cancel, writes)
-        sweep = asyncio.create_task(files.sweep.run(), name="sweep files")
-        stack.push_async_callback(_cancel, sweep)
+        background: tuple[Coroutine[Any, Any, object], ...] = (
+            _push_forever(deliveries, database, settings),
+            _tidy_writes_forever(services),
+            files.sweep.run(),
+            categories.if_never_read(),
+        )
+        for work in background:
+            stack.push_async_callback(_cancel, asyncio.create_task(work))
         yield create_app(services, settings)
 
 
@@ -165,7 +170,7 @@ def _compose(
     browser: KworkBrowser,
     files: FileUseCases,
     events: EventParts,
-) -> tuple[Services, PushDeliveries]:
+) -> tuple[Services, PushDeliveries, RefreshCategories]:
     tokens = SharedSecretTokens(
         secrets.secret_key,
         issuer=settings.jwt_issuer,
@@ -182,6 +187,7 @@ def _compose(
         search_lag_seconds=settings.crm_search_lag_seconds,
     )
     exchange = ReadExchange(database, clients.signed_out)
+    categories = RefreshCategories(database, clients.signed_out)
     rules = TenantRules(settings.default_tenant_id, allow_default=settings.allow_default_tenant)
     services = Services(
         database=database,
@@ -196,8 +202,6 @@ def _compose(
         categories=Categories(database),
         accounts=accounts,
         push_leads=PushChosenLeads(database, connectors, deliveries),
-        read_account=ReadMessages(database, accounts),
-        sync=Sync(database, accounts, exchange, deliveries, connectors),
         files=files.files,
         receive_files=files.receive,
         attachments=ReadAttachments(database, accounts, seconds=settings.kwork_download_seconds),
@@ -206,13 +210,23 @@ def _compose(
         writes=writes_service(
             database, accounts, files.files, absent_after_seconds=settings.kwork_absent_after_seconds
         ),
+        read_account=ReadFresh(database, accounts),
+        sync=Sync(
+            database,
+            accounts,
+            exchange,
+            deliveries,
+            connectors,
+            categories=categories,
+            order_pages=ReadOrderPages(database, orders_per_run=settings.kwork_order_pages_per_run),
+        ),
         probes=(
             Probe("database", critical=True, check=database.is_alive),
             Probe("redis", critical=False, check=redis.is_alive, advice=_WITHOUT_REDIS),
             Probe("chromium", critical=False, check=browser.is_available, advice=_WITHOUT_CHROMIUM),
         ),
     )
-    return services, deliveries
+    return services, deliveries, categories
 
 
 async def _push_forever(deliveries: PushDeliveries, database: Database, settings: Settings) -> None:
@@ -234,7 +248,7 @@ async def _tidy_writes_forever(services: Services) -> None:
     await services.writes.run(tenants, every_seconds=_TIDY_EVERY_SECONDS)
 
 
-async def _cancel(task: asyncio.Task[None]) -> None:
+async def _cancel(task: asyncio.Task[object]) -> None:
     task.cancel()
     with suppress(asyncio.CancelledError, Exception):
         await task

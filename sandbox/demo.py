@@ -148,6 +148,7 @@ class Demo:
             "KWORK_MOBILE_KEY": self._hello["mobile_key"],
             # The stand-in needs no sparing; the real Kwork does, and the defaults spare it.
             "KWORK_REQUESTS_PER_SECOND": "0",
+            "KWORK_ORDER_PAGES_PER_RUN": "1000",
             "KWORK_SIGN_IN_PAUSE_MINUTES": "0",
             "KWORK_SIGN_INS_PER_DAY": "1000",
             "POLL_SECONDS": "0",  # the walk reads by itself

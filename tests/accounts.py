@@ -57,7 +57,7 @@ class Accounts:
 async def stand_browser(stand: Stand) -> AsyncIterator[KworkBrowser]:
     """One Chromium for all tests: contexts are private anyway."""
     settings = Settings(
-        _env_file=None, kwork_web_url=stand.web, kwork_sign_in_seconds=30, chromium_idle_seconds=900
+        _env_file=None, kwork_web_url=stand.web, kwork_sign_in_seconds=120, chromium_idle_seconds=900
     )
     browser = KworkBrowser(settings)
     yield browser
@@ -72,8 +72,8 @@ def accounts_at(
         "kwork_web_url": stand.web,
         "kwork_api_url": stand.api,
         "kwork_requests_per_second": 0,
-        "kwork_deadline_seconds": 10,
-        "kwork_sign_in_seconds": 30,
+        "kwork_deadline_seconds": 60,
+        "kwork_sign_in_seconds": 120,
         "kwork_mobile_key": stand.mobile_key if mobile else None,
         **changes,
     }

@@ -42,6 +42,7 @@ from app.services.push_deliveries import PushDeliveries
 from app.services.read_attachments import ReadAttachments
 from app.services.read_categories import Categories
 from app.services.read_exchange import ReadExchange
+from app.services.refresh_categories import RefreshCategories
 from app.services.sync import Sync
 from app.services.webhook_secrets import WebhookSecrets
 from app.services.write_table import writes_service
@@ -66,13 +67,17 @@ class FakePushLeads:
 
 
 class FakeReadAccount:
-    """Remembers which dialogs were to be read from Kwork."""
+    """Remembers which dialogs and orders were to be read from Kwork."""
 
     def __init__(self) -> None:
         self.read: list[tuple[str, UUID]] = []
+        self.orders: list[tuple[str, UUID, int]] = []
 
     async def messages(self, tenant_id: str, dialog_id: UUID) -> None:
         self.read.append((tenant_id, dialog_id))
+
+    async def order(self, tenant_id: str, account_id: UUID, order_id: int) -> None:
+        self.orders.append((tenant_id, account_id, order_id))
 
 
 @dataclass
@@ -194,13 +199,20 @@ def build_api(
         accounts=accounts,
         push_leads=push_leads,
         read_account=read_account,
-        sync=Sync(database, accounts, exchange, deliveries, connectors),
         files=files.files,
         receive_files=files.receive,
         attachments=ReadAttachments(database, accounts, seconds=settings.kwork_download_seconds),
         streams=EventStreams(database, bell, stream_limits),
         writes=writes_service(database, accounts, files.files, absent_after_seconds=0),
         webhooks=ManageWebhooks(database, webhook_secrets, guard, deliver_webhooks),
+        sync=Sync(
+            database,
+            accounts,
+            exchange,
+            deliveries,
+            connectors,
+            categories=RefreshCategories(database, clients.signed_out),
+        ),
         probes=(Probe("database", True, database_is_there),),
     )
     app = create_app(services, settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 pytest_plugins = [
+    "tests.external_servers",
     "tests.database",
     "tests.embedded",
     "tests.stand_fixtures",
@@ -14,4 +15,5 @@ pytest_plugins = [
     "tests.ledger",
     "tests.external_postgres",
     "tests.kwork_writing",
+    "tests.sync_bed",
 ]

@@ -25,7 +25,7 @@ from sandbox.server import listen, url_of
 
 KEY = "desk-key/with+signs="
 TENANT = "studio-1"
-DEADLINE_SECONDS = 10.0
+DEADLINE_SECONDS = 60.0
 
 
 class CrmDesk:
@@ -65,7 +65,7 @@ class CrmDesk:
         assert answer.status_code == 200, answer.text
 
     def settings(self, kind: str = "native") -> dict[str, Any]:
-        return {"base_url": self.url, "api_key": KEY, "tenant_id": TENANT, "total_timeout_seconds": 5}
+        return {"base_url": self.url, "api_key": KEY, "tenant_id": TENANT, "total_timeout_seconds": 60}
 
     def bad_day(self, name: str, **where: Any) -> None:
         bad_day(self.faults, name, **where)

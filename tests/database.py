@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import pytest_asyncio
 
 from app.core.database import SCHEMA, Database, DatabaseAddress
 from app.core.migrate import migrate
+from tests.external_servers import create_database, drop_database, postgres_dsn
 
 APP_ROLE = "kwork_service"
 
@@ -20,7 +19,7 @@ APP_ROLE = "kwork_service"
 @pytest_asyncio.fixture(scope="session")
 async def database_address(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DatabaseAddress]:
     """The owner's address of a fresh, migrated database that is dropped at the end."""
-    dsn = os.environ.get("TEST_POSTGRES_DSN")
+    dsn = postgres_dsn()
     source = _external(dsn) if dsn else _embedded(tmp_path_factory.mktemp("embedded"))
     async for address in source:
         await migrate(address, APP_ROLE)
@@ -28,14 +27,9 @@ async def database_address(tmp_path_factory: pytest.TempPathFactory) -> AsyncIte
 
 
 async def _external(dsn: str) -> AsyncIterator[DatabaseAddress]:
-    name = f"kwork_test_{secrets.token_hex(4)}"
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(f"CREATE DATABASE {name}")
-        yield DatabaseAddress(dsn=_with_database(dsn, name))
-        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    finally:
-        await connection.close()
+    address = await create_database(dsn)
+    yield DatabaseAddress(dsn=address)
+    await drop_database(address)
 
 
 async def _embedded(folder: Path) -> AsyncIterator[DatabaseAddress]:
@@ -49,11 +43,6 @@ async def _embedded(folder: Path) -> AsyncIterator[DatabaseAddress]:
         yield DatabaseAddress(host=found.host, port=found.port, user=found.user, database=found.database)
     finally:
         await servers.stop()
-
-
-def _with_database(dsn: str, name: str) -> str:
-    head, _, _ = dsn.rpartition("/")
-    return f"{head}/{name}"
 
 
 @pytest_asyncio.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,12 +9,13 @@ import pytest
 import pytest_asyncio
 
 from app.core.redis import RedisConnection
+from tests.external_servers import redis_address
 
 
 @pytest_asyncio.fixture(scope="session")
 async def redis_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """The address of a running Redis or Valkey."""
-    external = os.environ.get("TEST_REDIS_URL")
+    external = redis_address()
     if external:
         yield external
         return
@@ -38,6 +38,6 @@ async def _embedded(folder: Path) -> AsyncIterator[str]:
 @pytest_asyncio.fixture
 async def redis_connection(redis_url: str) -> AsyncIterator[RedisConnection]:
     """A connection to it."""
-    connection = RedisConnection(redis_url)
+    connection = RedisConnection(redis_url, answer_seconds=60.0)
     yield connection
     await connection.close()

@@ -14,9 +14,10 @@ from typing import Any, Self
 import httpx2
 import pytest
 
+from tests.external_servers import servers_of_a_service
 from tests.stand import ROOT, Stand
 
-READY_SECONDS = 40.0
+READY_SECONDS = 120.0
 PASSWORD = "correct horse battery"
 Row = dict[str, Any]
 
@@ -43,7 +44,7 @@ class Service:
         self.url = f"http://127.0.0.1:{self.port}"
         self._output = folder / "service.out"
         self._environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("POSTGRES_", "KWORK_", "CRM_"))},
+            **{name: value for name, value in os.environ.items() if not name.startswith(("POSTGRES_", "DATABASE_", "REDIS_", "KWORK_", "CRM_"))},
             "HOST": "127.0.0.1",
             "PORT": str(self.port),
             "DATA_DIR": str(folder / "data"),
@@ -70,7 +71,7 @@ class Service:
         program = [str(ROOT / "main.py")] if uid is None else ["-c", _AS_SOMEBODY, str(ROOT), str(uid)]
         return subprocess.run(
             [*before, sys.executable, *program, *arguments],
-            cwd=self.folder if uid is None else "/", env=self._environment, input=typed, text=True, capture_output=True, timeout=60, check=False,
+            cwd=self.folder if uid is None else "/", env=self._environment, input=typed, text=True, capture_output=True, timeout=180, check=False,
         )  # fmt: skip
 
     def beside(self, *arguments: str, **settings: str) -> subprocess.Popen[str]:
@@ -90,7 +91,7 @@ class Service:
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
-                if httpx2.get(f"{self.url}/health/ready", timeout=5).status_code == 200:
+                if httpx2.get(f"{self.url}/health/ready", timeout=30).status_code == 200:
                     return self
             except httpx2.TransportError:
                 pass
@@ -107,12 +108,12 @@ class Service:
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(15)
+            self.process.wait(60)
 
     def kill(self) -> None:
         assert self.process is not None
         self.process.kill()
-        self.process.wait(5)
+        self.process.wait(60)
 
     def user(self, tenant: str = "studio", role: str = "admin") -> Api:
         """A client signed in as a new user of the tenant."""
@@ -161,7 +162,7 @@ class Api:
         found: Row = self.call("GET", "/crm-sync/sync-status")
         return found
 
-    def settled(self, seconds: float = 30.0) -> Row:
+    def settled(self, seconds: float = 120.0) -> Row:
         """The status once nothing is on its way any more."""
         deadline = time.monotonic() + seconds
         while True:
@@ -177,9 +178,10 @@ def service(stand: Stand, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """One service for a module's tests: each takes a tenant of its own."""
     stand.reset(seed=7, projects=30, orders=16, accounts=2, gigs=12, dialogs=8)
     stand.clear_faults()
-    running = Service(tmp_path_factory.mktemp("service"), stand).start()
-    yield running
-    running.stop()
+    with servers_of_a_service() as servers:
+        running = Service(tmp_path_factory.mktemp("service"), stand, **servers).start()
+        yield running
+        running.stop()
 
 
 def _free_port() -> int:

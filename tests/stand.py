@@ -21,7 +21,7 @@ from typing import IO, Any, Self
 import httpx2
 
 ROOT = Path(__file__).resolve().parent.parent
-START_SECONDS = 20.0
+START_SECONDS = 90.0
 Row = dict[str, Any]
 
 
@@ -215,15 +215,25 @@ class Stand:
     def messages(self, account: str | None = None, user_id: int | None = None) -> list[Row]:
         return self.call("GET", "/messages", account=account, user_id=user_id)
 
-    def add_message(self, text: str, *, from_id: int | None = None, account: str | None = None) -> Row:
-        """A buyer (any one without `from_id`) writes to the account."""
-        return self.call("POST", "/messages", text=text, from_id=from_id, account=account)
+    def add_message(
+        self, text: str, *, from_id: int | None = None, account: str | None = None, at: float | None = None
+    ) -> Row:
+        """A buyer (any one without `from_id`) writes to the account, now or at that moment."""
+        return self.call("POST", "/messages", text=text, from_id=from_id, account=account, at=at)
 
     def gigs(self, account: str | None = None) -> list[Row]:
         return self.call("GET", "/gigs", account=account)
 
     def add_gig(self, **fields: Any) -> Row:
         return self.call("POST", "/gigs", **fields)
+
+    def categories(self) -> list[Row]:
+        """Rubrics with their `children`."""
+        return self.call("GET", "/categories")
+
+    def add_category(self, number: int, title: str, slug: str, *, parent_id: int) -> Row:
+        """A new subrubric."""
+        return self.call("POST", "/categories", id=number, title=title, slug=slug, parent_id=parent_id)
 
     def offers(self, account: str | None = None) -> list[Row]:
         return self.call("GET", "/offers", account=account)

@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.external_servers import postgres_dsn
 from tests.service import Api, Service
 from tests.stand import Stand
 
@@ -103,6 +104,16 @@ def test_contacts_get_the_buyers_public_profile(studio: Api, stand: Stand) -> No
     studio.settled()
     contacts = records(stand, studio.tenant)["contacts"]
     assert len({contact["external_id"] for contact in contacts}) == len(contacts)
+
+
+def test_the_service_brings_its_own_database_only_where_none_is_named(service: Service) -> None:
+    brought = (service.folder / "data" / "postgres").exists()
+    assert brought == (postgres_dsn() is None)
+
+
+def test_the_categories_were_read_once_for_everybody(studio: Api, stand: Stand) -> None:
+    assert len(stand.journal(surface="web", path="/get_categories")) == 1
+    assert studio.call("GET", "/orders", params={"category": "web-development"})["total"] > 0
 
 
 def test_another_tenant_sees_and_gets_nothing_of_it(studio: Api, service: Service, stand: Stand) -> None:

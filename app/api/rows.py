@@ -80,6 +80,7 @@ class RowShapes:
         shown = self.order(row)
         shown.update({name: details.get(name) for name in _CARD_FIELDS})
         shown["description"] = row["description"] or details.get("description")
+        shown["note"] = shown["note"] or None
         shown["stages"] = [_stage(stage) for stage in details.get("stages") or ()]
         shown["attributes"] = details.get("attributes") or {}
         shown["durations"] = details.get("durations") or []

@@ -84,6 +84,8 @@ class Settings(BaseSettings):
     kwork_requests_per_second: Annotated[float, Field(ge=0)] = 1.0
     """0 switches the pace off (for benchmarks against the stand-in)."""
     kwork_burst: Annotated[int, Field(ge=1)] = 3
+    kwork_order_pages_per_run: Annotated[int, Field(ge=0)] = 60
+    """Four calls or so each; what is left goes on in the next run."""
     kwork_deadline_seconds: Annotated[float, Field(gt=0)] = 30.0
     kwork_absent_after_seconds: Annotated[float, Field(ge=0)] = 60.0
     """What does not show on Kwork so long after it may have left surely never arrived; beyond the deadline."""

@@ -26,6 +26,14 @@ def plain(value: Any) -> Any:
     return value
 
 
+def told(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What a reading really tells: without ``None``, empty texts and empty lists, which mean "not told here".
+
+    Laid over what is stored it adds and replaces, and never empties.
+    """
+    return {key: value for key, value in content.items() if value not in (None, "", [], {})}
+
+
 def content_hash(content: Mapping[str, Any], *, leave_out: Iterable[str] = ()) -> bytes:
     """SHA-256 of the content without the fields that change by themselves (counters, flags)."""
     skipped = frozenset(leave_out)

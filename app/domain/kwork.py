@@ -38,6 +38,8 @@ class Page(Generic[T]):
     """Number of the last page; ``None`` when the surface does not tell."""
     total: int | None
     surface: Surface
+    left_out: int = 0
+    """Rows that are there but could not be read: what is on no page may still be on Kwork."""
 
 
 class ProjectStatus(StrEnum):
@@ -137,6 +139,7 @@ class Order:
 
     id: int
     title: str
+    """Empty where a surface does not tell it."""
     status: OrderStatus
     price_kopecks: int | None
     currency: str
@@ -151,6 +154,7 @@ class Order:
     cancel_requested: bool | None = None
     unread_events: int | None = None
     note: str | None = None
+    """The seller's own note; the empty text is a known absence."""
     payment_type: str | None = None
     """``person``, ``subscription`` or ``escrow`` [SPEC]."""
     cancelled_at: datetime | None = None

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, C
 from app.domain.access import Role
 from app.domain.kwork import GigState, OrderStatus, ProjectStatus
 from app.domain.listing import OrderKind
+from app.models.examples import EVENT_EXAMPLE, ORDER_CARD_EXAMPLE
 
 T = TypeVar("T")
 
@@ -250,6 +251,8 @@ class StageOut(BaseModel):
 class OrderCard(OrderRow):
     """A row with what its own page adds; fields of the other kind are null."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [ORDER_CARD_EXAMPLE]})
+
     gig_title: str | None = None
     progress: int | None = Field(None, description="Percent.")
     stages: list[StageOut] = Field(default_factory=list)
@@ -258,9 +261,14 @@ class OrderCard(OrderRow):
     unread_events: int | None = None
     note: str | None = None
     payment_type: str | None = None
-    provided_data: str | None = Field(None, description="What the buyer handed over.")
+    provided_data: str | None = Field(
+        None, description="What the buyer handed over. It may hold passwords, so it never goes to the CRM."
+    )
     attributes: dict[str, str] = Field(default_factory=dict)
-    details_read_at: datetime | None = Field(None, description="When the order's own page was read last.")
+    details_read_at: datetime | None = Field(
+        None,
+        description="When the order's own page was read whole last; null: not yet, and what only it tells is missing.",
+    )
     files: list[FileOut] = Field(default_factory=list)
     views: int | None = None
     buyer_projects: int | None = None
@@ -271,6 +279,8 @@ class OrderCard(OrderRow):
 
 class EventOut(BaseModel):
     """One entry of an order's thread."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EVENT_EXAMPLE]})
 
     id: int
     kind: str = Field(examples=["taken_into_work"])
@@ -311,6 +321,7 @@ class EventQuery(BaseModel):
 
     limit: int = Field(50, ge=1, le=MAX_LIMIT)
     before: int | None = Field(None, ge=1, le=2**62, description="Events older than this id.")
+    refresh: bool = Field(False, description="Read the order's page and thread from Kwork first.")
 
 
 # Gigs and chat ---------------------------------------------------------------------------------------

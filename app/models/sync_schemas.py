@@ -69,9 +69,16 @@ class RunOut(BaseModel):
     account_id: UUID | None
     stream: str
     state: Literal["running", "done", "failed", "interrupted"]
-    counts: dict[str, int]
-    reason_code: str | None
-    reason: str | None = Field(description="A Russian sentence: why it stopped.")
+    counts: dict[str, int] = Field(
+        description="What was read, stored and delivered. `order_pages_waiting`: orders whose own page is read by the "
+        "next runs; `order_pages_unavailable`: those whose page the account cannot read (no mobile surface).",
+        examples=[{"orders_read": 16, "orders_new": 2, "order_pages_read": 2, "leads_created": 2}],
+    )
+    reason_code: str | None = Field(
+        description="Why it stopped. On a run that is done: `layout_drift`, some fields were read another way or not.",
+        examples=["layout_changed"],
+    )
+    reason: str | None = Field(description="A Russian sentence: what happened and what to do.")
     started_at: datetime
     finished_at: datetime | None
 

@@ -9,8 +9,9 @@ from typing import Any
 from uuid import UUID
 
 from app.core.database import TenantConnection
-from app.domain.content import content_hash, plain
+from app.domain.content import content_hash
 from app.domain.kwork import Dialog, Message
+from app.repositories.changes import told_row
 from app.repositories.news import News
 
 
@@ -25,6 +26,8 @@ class StoredDialog:
     last_message_at: datetime | None
     messages_read_at: datetime | None
     """When its messages were last read from Kwork; ``None``: never."""
+    newest: str
+    """What the list tells of its newest message: another one shows that there is something to read."""
 
 
 class Chats:
@@ -38,17 +41,29 @@ class Chats:
     async def save_dialogs(self, account_id: UUID, dialogs: Sequence[Dialog]) -> int:
         """Inserts and updates a page; returns how many rows were written."""
         rows = [_dialog_row(dialog) for dialog in dialogs]
-        written: int = await self._connection.fetchval(_SAVE_DIALOGS, self._tenant_id, account_id, rows)
+        written: int = await self._connection.fetchval(
+            _SAVE_DIALOGS, self._tenant_id, account_id, rows, list(_VOLATILE)
+        )
         return written
 
+    async def are_known(self, account_id: UUID) -> bool:
+        """Whether any dialog of the account is stored."""
+        return (
+            await self._connection.fetchval(
+                "SELECT true FROM dialogs WHERE tenant_id = $1 AND account_id = $2 LIMIT 1",
+                self._tenant_id,
+                account_id,
+            )
+            or False
+        )
+
     async def stale_dialogs(self, account_id: UUID) -> list[StoredDialog]:
-        """Dialogs with messages newer than the last reading of them, newest first."""
+        """Dialogs whose newest message is another one than when they were read, newest first."""
         rows = await self._connection.fetch(
             f"""
             SELECT {_DIALOG} FROM dialogs d
             WHERE d.tenant_id = $1 AND d.account_id = $2
-              AND (d.messages_read_at IS NULL
-                   OR d.last_message_at >= date_trunc('second', d.messages_read_at)) -- Kwork tells whole seconds
+              AND (d.messages_read_at IS NULL OR d.messages_seen IS DISTINCT FROM {_NEWEST})
             ORDER BY d.last_message_at DESC NULLS LAST
             """,  # noqa: S608
             self._tenant_id,
@@ -81,18 +96,24 @@ class Chats:
         )
         return StoredDialog(**row) if row else None
 
-    async def save_messages(self, dialog_id: UUID, messages: Sequence[Message], *, read_at: datetime) -> int:
-        """Adds and updates messages (a read mark may change); returns how many rows were written."""
+    async def save_messages(
+        self, dialog_id: UUID, messages: Sequence[Message], *, read_at: datetime, seen: str
+    ) -> int:
+        """Adds and updates messages (a read mark may change); returns how many rows were written.
+
+        ``seen``: ``newest`` of the dialog as it was before its messages were asked for.
+        """
         rows = [_message_row(message) for message in messages]
         ids = [message.id for message in messages]
         before = await self._news.before_messages(dialog_id, ids)
         written: int = await self._connection.fetchval(_SAVE_MESSAGES, self._tenant_id, dialog_id, rows)
         await self._news.after_messages(before, dialog_id, ids)
         await self._connection.execute(
-            "UPDATE dialogs SET messages_read_at = $3 WHERE tenant_id = $1 AND id = $2",
+            "UPDATE dialogs SET messages_read_at = $3, messages_seen = $4 WHERE tenant_id = $1 AND id = $2",
             self._tenant_id,
             dialog_id,
             read_at,
+            seen,
         )
         return written
 
@@ -111,19 +132,19 @@ class Chats:
 
 
 def _dialog_row(dialog: Dialog) -> dict[str, Any]:
-    content = plain(dialog)
+    content = told_row(dialog, person="user")
     return {
         "username": dialog.user.username,
         "kwork_user_id": dialog.user.id,
         "unread": dialog.unread,
-        "last_message_at": content["last_message_at"],
+        "last_message_at": content.get("last_message_at"),
         "details": content,
-        "content_hash": content_hash(content, leave_out=("online",)).hex(),
+        "content_hash": content_hash(content, leave_out=_VOLATILE).hex(),
     }
 
 
 def _message_row(message: Message) -> dict[str, Any]:
-    content = plain(message)
+    content = told_row(message)
     return {
         "id": message.id,
         "incoming": message.incoming,
@@ -133,23 +154,38 @@ def _message_row(message: Message) -> dict[str, Any]:
     }
 
 
-_DIALOG = "d.id, d.account_id, d.username, d.kwork_user_id, d.last_message_at, d.messages_read_at"
+_VOLATILE = ("online",)
 
+_NEWEST = "concat_ws(' ', extract(epoch FROM d.last_message_at), d.details ->> 'last_message')"
+_DIALOG = (
+    "d.id, d.account_id, d.username, d.kwork_user_id, d.last_message_at, d.messages_read_at, "
+    f"{_NEWEST} AS newest"
+)
+
+# A newer message without a text takes the older text away. $4: volatile keys.
 _SAVE_DIALOGS = """
 WITH incoming AS (
     SELECT DISTINCT ON (lower(i.username)) i.*, decode(i.content_hash, 'hex') AS hash
     FROM jsonb_to_recordset($3::jsonb) AS i (
         username text, kwork_user_id bigint, unread integer, last_message_at timestamptz, details jsonb,
         content_hash text)
+), merged AS (
+    SELECT i.*, d.id, d.content_hash AS stored_hash, d.details AS stored,
+           coalesce(d.details, '{}')
+             || CASE WHEN i.last_message_at > d.last_message_at THEN '{"last_message": null}' ELSE '{}' END::jsonb
+             || i.details AS merged
+    FROM incoming i
+    LEFT JOIN dialogs d ON d.tenant_id = $1 AND d.account_id = $2 AND lower(d.username) = lower(i.username)
 ), written AS (
     INSERT INTO dialogs AS d (
         tenant_id, account_id, username, kwork_user_id, unread, last_message_at, details, content_hash)
-    SELECT $1, $2, i.username, i.kwork_user_id, i.unread, i.last_message_at, i.details, i.hash FROM incoming i
+    SELECT $1, $2, m.username, m.kwork_user_id, m.unread, m.last_message_at, m.merged, m.hash FROM merged m
+    WHERE m.id IS NULL
+       OR (m.stored_hash <> m.hash AND m.merged - $4::text[] IS DISTINCT FROM m.stored - $4::text[])
     ON CONFLICT (tenant_id, account_id, lower(username)) DO UPDATE SET
         kwork_user_id = coalesce(excluded.kwork_user_id, d.kwork_user_id), unread = excluded.unread,
-        last_message_at = excluded.last_message_at, details = excluded.details,
+        last_message_at = coalesce(excluded.last_message_at, d.last_message_at), details = excluded.details,
         content_hash = excluded.content_hash, changed_at = now()
-    WHERE d.content_hash <> excluded.content_hash
     RETURNING 1
 )
 SELECT count(*) FROM written
@@ -161,8 +197,9 @@ WITH written AS (
     SELECT DISTINCT ON (i.id) $1::text, $2::uuid, i.id, i.incoming, i.sent_at, i.text, i.details
     FROM jsonb_to_recordset($3::jsonb) AS i (
         id bigint, incoming boolean, sent_at timestamptz, text text, details jsonb)
-    ON CONFLICT (tenant_id, dialog_id, id) DO UPDATE SET text = excluded.text, details = excluded.details
-    WHERE m.details <> excluded.details
+    ON CONFLICT (tenant_id, dialog_id, id) DO UPDATE SET
+        text = excluded.text, details = m.details || excluded.details
+    WHERE m.details || excluded.details IS DISTINCT FROM m.details
     RETURNING 1
 )
 SELECT count(*) FROM written

@@ -1,4 +1,4 @@
-"""What is the same for every tenant beside the exchange: Kwork's categories and public profiles."""
+"""Public profiles of Kwork users: the same for every tenant."""
 
 from __future__ import annotations
 
@@ -6,46 +6,28 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.core.database import Connection
-from app.domain.content import plain
-from app.domain.kwork import Category, UserProfile
+from app.domain.content import plain, told
+from app.domain.kwork import UserProfile
 
 
 class Directory:
-    """Categories and public profiles, cached for all tenants."""
+    """Public profiles, cached for all tenants."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def save_categories(self, categories: Sequence[Category]) -> None:
-        """Replaces names and places in the tree; what vanished stays (old projects name it)."""
-        await self._connection.execute(
-            """
-            INSERT INTO kwork_categories (id, parent_id, name, slug)
-            SELECT DISTINCT ON (i.id) i.id, i.parent_id, i.name, i.slug
-            FROM jsonb_to_recordset($1::jsonb) AS i (id bigint, parent_id bigint, name text, slug text)
-            ON CONFLICT (id) DO UPDATE SET parent_id = excluded.parent_id, name = excluded.name,
-                slug = coalesce(excluded.slug, kwork_categories.slug), read_at = now()
-            """,
-            plain(categories),
-        )
-
-    async def categories_age(self) -> float | None:
-        """Seconds since the categories were read; ``None``: never."""
-        age: float | None = await self._connection.fetchval(
-            "SELECT extract(epoch FROM now() - max(read_at))::float FROM kwork_categories"
-        )
-        return age
-
     async def save_profiles(self, profiles: Sequence[UserProfile]) -> None:
-        """Keeps public profiles."""
-        rows = [{"id": found.id, "username": found.username, "profile": plain(found)} for found in profiles]
+        """Keeps public profiles; what a reading does not tell stays as it was."""
+        rows = [
+            {"id": found.id, "username": found.username, "profile": told(plain(found))} for found in profiles
+        ]
         await self._connection.execute(
             """
             INSERT INTO kwork_users (id, username, profile)
             SELECT DISTINCT ON (i.id) i.id, i.username, i.profile
             FROM jsonb_to_recordset($1::jsonb) AS i (id bigint, username text, profile jsonb)
-            ON CONFLICT (id) DO UPDATE SET username = excluded.username, profile = excluded.profile,
-                read_at = now()
+            ON CONFLICT (id) DO UPDATE SET username = excluded.username,
+                profile = kwork_users.profile || excluded.profile, read_at = now()
             """,
             rows,
         )

@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from app.core.database import Connection
-from app.domain.content import content_hash, plain
-from app.domain.kwork import Project
-from app.repositories.changes import Changes, sort_out
+from app.domain.content import content_hash
+from app.domain.kwork import Project, ProjectStatus
+from app.repositories.changes import Changes, sort_out, told_row
 
 # Counters and the reading account's own flags: they change by themselves, without the project changing.
 _VOLATILE = ("offers", "views", "viewed", "offered", "status", "buyer_projects", "buyer_hired_percent")
-
-
-@dataclass(frozen=True, slots=True)
-class ExchangeRead:
-    """Where the shared reading of the exchange stands."""
-
-    state: str
-    finished_at: datetime | None
-    checkpoint: dict[str, Any]
 
 
 class Markets:
@@ -32,9 +22,9 @@ class Markets:
         self._connection = connection
 
     async def save(self, projects: Sequence[Project]) -> Changes:
-        """Inserts and updates a page; a row whose content did not change is not written."""
+        """Inserts a page and lays it over what is stored; a row whose content stays the same is not written."""
         rows = [_row(project) for project in projects]
-        found = await self._connection.fetch(_SAVE, rows)
+        found = await self._connection.fetch(_SAVE, rows, list(_VOLATILE))
         return sort_out([(row["id"], row["is_new"], row["content"], row["counters"]) for row in found])
 
     async def mark_missing(self, seen: Iterable[int]) -> int:
@@ -45,6 +35,13 @@ class Markets:
             list(seen),
         )
         return int(status.split()[-1])
+
+    async def newest(self) -> datetime | None:
+        """When the newest project (re)appeared that should still be on the exchange."""
+        at: datetime | None = await self._connection.fetchval(
+            "SELECT max(active_at) FROM market_projects WHERE missing_since IS NULL AND expires_at > now()"
+        )
+        return at
 
     async def by_ids(self, ids: Sequence[int]) -> list[dict[str, Any]]:
         """Rows of the named projects."""
@@ -85,72 +82,23 @@ class Markets:
         )
         return [dict(row) for row in rows]
 
-    async def begin_read(self, holder: str, lease_seconds: float) -> bool:
-        """Takes the exchange for one reader; False while another one reads. A holder has one reading at a time."""
-        return (
-            await self._connection.fetchval(
-                """
-                INSERT INTO market_reads AS r (stream, state, holder, lease_until, started_at)
-                VALUES ('projects', 'running', $1, now() + make_interval(secs => $2), now())
-                ON CONFLICT (stream) DO UPDATE
-                   SET state = 'running', holder = excluded.holder, lease_until = excluded.lease_until,
-                       started_at = now(), reason = NULL
-                 WHERE r.state <> 'running' OR r.lease_until < now() OR r.holder = excluded.holder
-                RETURNING true
-                """,
-                holder,
-                lease_seconds,
-            )
-            or False
-        )
-
-    async def keep_reading(self, holder: str, lease_seconds: float, checkpoint: dict[str, Any]) -> bool:
-        """Saves the checkpoint and extends the lease; False when the lease went to somebody else."""
-        return (
-            await self._connection.fetchval(
-                "UPDATE market_reads SET checkpoint = $3, lease_until = now() + make_interval(secs => $2) "
-                "WHERE stream = 'projects' AND holder = $1 AND state = 'running' RETURNING true",
-                holder,
-                lease_seconds,
-                checkpoint,
-            )
-            or False
-        )
-
-    async def end_read(self, holder: str, state: str, reason: str | None) -> None:
-        """``state`` is ``done`` or ``failed``."""
-        await self._connection.execute(
-            "UPDATE market_reads SET state = $2, reason = $3, lease_until = NULL, holder = NULL, "
-            "finished_at = CASE WHEN $2 = 'done' THEN now() ELSE finished_at END "
-            "WHERE stream = 'projects' AND holder = $1",
-            holder,
-            state,
-            reason,
-        )
-
-    async def last_read(self) -> ExchangeRead | None:
-        """State of the shared reading; ``None`` before the first one."""
-        row = await self._connection.fetchrow(
-            "SELECT CASE WHEN state = 'running' AND lease_until < now() THEN 'interrupted' ELSE state END AS state, "
-            "finished_at, checkpoint FROM market_reads WHERE stream = 'projects'"
-        )
-        return ExchangeRead(row["state"], row["finished_at"], row["checkpoint"]) if row else None
-
 
 def _row(project: Project) -> dict[str, Any]:
-    content = plain(project)
+    content = told_row(project, person="buyer")
     return {
-        **{name: content[name] for name in _PLAIN},
-        "buyer_id": project.buyer.id,
-        "buyer_username": project.buyer.username,
+        **{name: content.get(name) for name in _PLAIN},
+        "status": project.status.value,
+        # Rendered cards, the only way without moments, do not tell whether somebody is at work already.
+        "may_be_in_work": project.active_at is None and project.status is ProjectStatus.ACTIVE,
+        "description": project.description,
         "details": content,
         "content_hash": content_hash(content, leave_out=_VOLATILE).hex(),
     }
 
 
 _PLAIN = (
-    "id", "title", "description", "status", "category_id", "parent_category_id", "price_kopecks",
-    "max_price_kopecks", "currency", "offers", "created_at", "active_at", "expires_at", "url",
+    "id", "title", "category_id", "parent_category_id", "price_kopecks", "max_price_kopecks", "currency",
+    "buyer_id", "buyer_username", "offers", "created_at", "active_at", "expires_at", "url",
 )  # fmt: skip
 
 _COLUMNS = (
@@ -159,39 +107,50 @@ _COLUMNS = (
     "p.expires_at, p.url, p.details"
 )
 
+# $2: volatile keys. The merge is looked at only where the hash differs.
 _SAVE = """
 WITH incoming AS (
     SELECT DISTINCT ON (i.id) i.*, decode(i.content_hash, 'hex') AS hash
     FROM jsonb_to_recordset($1::jsonb) AS i (
-        id bigint, title text, description text, status text, category_id bigint, parent_category_id bigint,
-        price_kopecks bigint, max_price_kopecks bigint, currency text, buyer_id bigint, buyer_username text,
-        offers integer, created_at timestamptz, active_at timestamptz, expires_at timestamptz, url text,
+        id bigint, title text, description text, status text, may_be_in_work boolean, category_id bigint,
+        parent_category_id bigint, price_kopecks bigint, max_price_kopecks bigint, currency text, buyer_id bigint,
+        buyer_username text, offers integer, created_at timestamptz, active_at timestamptz, expires_at timestamptz, url text,
         details jsonb, content_hash text)
-), known AS (
-    SELECT i.id, p.id IS NULL AS is_new,
-           p.content_hash IS DISTINCT FROM i.hash AS content,
-           p.offers IS DISTINCT FROM i.offers OR p.status IS DISTINCT FROM i.status
-             OR p.missing_since IS NOT NULL AS counters
+), sure AS (
+    SELECT i.id, CASE WHEN i.status = 'unknown' THEN coalesce(p.status, i.status)
+                      WHEN i.may_be_in_work AND p.status = 'in_work' THEN p.status
+                      ELSE i.status END AS status
     FROM incoming i LEFT JOIN market_projects p USING (id)
+), known AS (
+    SELECT i.id, s.status, p.id IS NULL AS is_new,
+           p.content_hash IS DISTINCT FROM i.hash
+             AND (p.details || i.details) - $2::text[] IS DISTINCT FROM p.details - $2::text[] AS content,
+           (i.offers IS NOT NULL AND p.offers IS DISTINCT FROM i.offers)
+             OR p.status IS DISTINCT FROM s.status OR p.missing_since IS NOT NULL AS counters
+    FROM incoming i JOIN sure s USING (id) LEFT JOIN market_projects p USING (id)
 ), written AS (
     INSERT INTO market_projects AS p (
         id, title, description, status, category_id, parent_category_id, price_kopecks, max_price_kopecks,
-        currency, buyer_id, buyer_username, offers, created_at, active_at, expires_at, url, details, content_hash)
-    SELECT i.id, i.title, i.description, i.status, i.category_id, i.parent_category_id, i.price_kopecks,
+        currency, buyer_id, buyer_username, offers, created_at, active_at, expires_at, url, details, content_hash,
+        changed_at)
+    SELECT i.id, i.title, i.description, k.status, i.category_id, i.parent_category_id, i.price_kopecks,
            i.max_price_kopecks, i.currency, i.buyer_id, i.buyer_username, i.offers, i.created_at, i.active_at,
-           i.expires_at, i.url, i.details, i.hash
+           i.expires_at, i.url, i.details || jsonb_build_object('status', k.status), i.hash,
+           CASE WHEN k.is_new OR k.content THEN now() ELSE '-infinity' END
     FROM incoming i JOIN known k USING (id)
     WHERE k.is_new OR k.content OR k.counters
     ON CONFLICT (id) DO UPDATE SET
-        title = excluded.title, description = excluded.description, status = excluded.status,
-        category_id = excluded.category_id,
+        title = excluded.title, description = coalesce(nullif(excluded.description, ''), p.description),
+        status = excluded.status, category_id = coalesce(excluded.category_id, p.category_id),
         parent_category_id = coalesce(excluded.parent_category_id, p.parent_category_id),
         price_kopecks = excluded.price_kopecks, max_price_kopecks = excluded.max_price_kopecks,
-        currency = excluded.currency, buyer_id = excluded.buyer_id, buyer_username = excluded.buyer_username,
-        offers = excluded.offers, created_at = excluded.created_at, active_at = excluded.active_at,
-        expires_at = excluded.expires_at, url = excluded.url, details = excluded.details,
-        content_hash = excluded.content_hash, missing_since = NULL,
-        changed_at = CASE WHEN p.content_hash <> excluded.content_hash THEN now() ELSE p.changed_at END
+        currency = excluded.currency, buyer_id = coalesce(excluded.buyer_id, p.buyer_id),
+        buyer_username = excluded.buyer_username, offers = coalesce(excluded.offers, p.offers),
+        created_at = coalesce(excluded.created_at, p.created_at),
+        active_at = coalesce(excluded.active_at, p.active_at),
+        expires_at = coalesce(excluded.expires_at, p.expires_at), url = excluded.url,
+        details = p.details || excluded.details, content_hash = excluded.content_hash, missing_since = NULL,
+        changed_at = greatest(p.changed_at, excluded.changed_at)
 )
 SELECT id, is_new, content, counters FROM known
 """

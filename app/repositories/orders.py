@@ -1,19 +1,49 @@
-"""Orders the tenant's accounts sell, and their events."""
+"""Orders the tenant's accounts sell, their own pages and their events."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from app.core.database import TenantConnection
-from app.domain.content import content_hash, plain
-from app.domain.kwork import Order, OrderDetails, OrderEvent, OrderStatus
-from app.repositories.changes import Changes, sort_out
+from app.domain.content import content_hash, plain, told
+from app.domain.kwork import Order, OrderDetails, OrderEvent, OrderStatus, Surface
+from app.repositories.changes import Changes, sort_out, told_row
 from app.repositories.news import News
 
 # Counters that change by themselves, without the order changing.
 _VOLATILE = ("unread_events",)
+
+# What only the order's own page tells: a list never touches it.
+_PAGE_KEYS = ("description", "provided_data", "files", "attributes", "stages")
+
+# How old the reading of an order's page may be although the list shows no change: a thread with unread events may
+# go on behind the same counter, and what the seller does on the site shows in no counter at all.
+_UNREAD_AGE_SECONDS = 3600.0
+_OPEN_AGE_SECONDS = 6 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class StaleOrder:
+    """An order whose page or thread should be read. ``events_cursor``: the newest event known for sure."""
+
+    id: int
+    events_cursor: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PageReading:
+    """What a reading of an order's page brought; ``None`` where it could not be read at all.
+
+    ``whole``: nothing in the answer had drifted. The rest is kept as well, but the order stays due.
+    """
+
+    details: OrderDetails | None
+    details_whole: bool
+    events: Sequence[OrderEvent] | None
+    events_whole: bool
 
 
 class Orders:
@@ -24,47 +54,74 @@ class Orders:
         self._tenant_id = scope.tenant_id
         self._news = News(scope)
 
-    async def save(self, account_id: UUID, orders: Sequence[Order]) -> Changes:
-        """Inserts and updates a page; a row whose content did not change is not written."""
-        rows = [_row(order) for order in orders]
+    async def save(
+        self, account_id: UUID, orders: Sequence[Order], surface: Surface = Surface.MOBILE
+    ) -> Changes:
+        """Inserts a page and lays it over what is stored; a row whose content stays the same is not written.
+
+        What a row does not tell stays as it was. Whether a running order was taken into work the web does not
+        tell (its code 1 is both), so there a known ``new`` stays.
+        """
+        rows = [_row(order, surface) for order in orders]
         ids = [order.id for order in orders]
         before = await self._news.before_orders(account_id, ids)
-        found = await self._connection.fetch(_SAVE, self._tenant_id, account_id, rows)
+        found = await self._connection.fetch(
+            _SAVE, self._tenant_id, account_id, rows, list(_VOLATILE), list(_PAGE_KEYS)
+        )
         await self._news.after_orders(before, ids)
         return sort_out([(row["id"], row["is_new"], row["content"], row["counters"]) for row in found])
 
-    async def save_details(self, details: OrderDetails) -> None:
-        """Keeps what the order's own page adds (description, data of the buyer, files, attributes)."""
-        added = {key: value for key, value in plain(details).items() if key != "order"}
-        if details.order.stages:
-            added["stages"] = plain(details.order.stages)
-        await self._connection.execute(
-            "UPDATE orders SET details = details || $3, details_read_at = now() WHERE tenant_id = $1 AND id = $2",
-            self._tenant_id,
-            details.order.id,
-            added,
+    async def are_known(self, account_id: UUID) -> bool:
+        """Whether any order of the account is stored."""
+        return (
+            await self._connection.fetchval(
+                "SELECT true FROM orders WHERE tenant_id = $1 AND account_id = $2 LIMIT 1",
+                self._tenant_id,
+                account_id,
+            )
+            or False
         )
 
-    async def save_events(self, order_id: int, events: Sequence[OrderEvent]) -> int:
-        """Adds events that are not there yet; returns how many."""
-        rows = [
-            {"id": event.id, "kind": event.kind, "at": event.at.isoformat(), "details": plain(event)}
-            for event in events
-        ]
-        before = await self._news.before_thread(order_id)
-        status = await self._connection.execute(
-            """
-            INSERT INTO order_events (tenant_id, order_id, id, kind, at, details)
-            SELECT $1, $2, i.id, i.kind, i.at, i.details
-            FROM jsonb_to_recordset($3::jsonb) AS i (id bigint, kind text, at timestamptz, details jsonb)
-            ON CONFLICT DO NOTHING
-            """,
+    async def stale(self, account_id: UUID, limit: int) -> tuple[list[StaleOrder], int]:
+        """Orders whose page was never read whole, or changed, or grew old since; and how many there are in all.
+
+        Those whose last attempt failed come last, open orders before closed ones, newer before older.
+        """
+        rows = await self._connection.fetch(
+            _STALE, self._tenant_id, account_id, limit, _UNREAD_AGE_SECONDS, _OPEN_AGE_SECONDS
+        )
+        return [StaleOrder(row["id"], row["events_cursor"]) for row in rows], rows[0]["total"] if rows else 0
+
+    async def one(self, order_id: int) -> StaleOrder | None:
+        """The order, due or not."""
+        row = await self._connection.fetchrow(
+            "SELECT o.id, o.events_cursor FROM orders o WHERE o.tenant_id = $1 AND o.id = $2",
             self._tenant_id,
             order_id,
-            rows,
         )
+        return StaleOrder(**row) if row else None
+
+    async def save_page(self, order_id: int, reading: PageReading) -> int:
+        """Keeps what an order's page and thread told (never emptying what is known); returns the new events."""
+        written = await self._save_events(order_id, reading.events or ())
+        await self._connection.execute(
+            _SAVE_PAGE,
+            self._tenant_id,
+            order_id,
+            _page(reading.details),
+            reading.details_whole,
+            reading.events_whole,
+            _taken(reading.details),
+            max(((event.at, event.id) for event in reading.events or ()), default=(None, None))[1],
+        )
+        return written
+
+    async def _save_events(self, order_id: int, events: Sequence[OrderEvent]) -> int:
+        rows = [_event_row(event) for event in events]
+        before = await self._news.before_thread(order_id)
+        written: int = await self._connection.fetchval(_SAVE_EVENTS, self._tenant_id, order_id, rows)
         await self._news.after_thread(before, order_id)
-        return int(status.split()[-1])
+        return written
 
     async def by_ids(self, ids: Sequence[int]) -> list[dict[str, Any]]:
         """Rows of the named orders."""
@@ -100,55 +157,126 @@ class Orders:
         return [dict(row) for row in rows]
 
 
-def _row(order: Order) -> dict[str, Any]:
-    content = plain(order)
-    if not order.stages:
-        # Lists do not carry stages; those read from the order's own page stay.
-        del content["stages"]
+def _row(order: Order, surface: Surface) -> dict[str, Any]:
+    content = told_row(order, person="buyer")
+    if order.status is OrderStatus.UNKNOWN:
+        del content["status"]
+    if order.note == "":
+        content["note"] = ""
     return {
-        **{name: content[name] for name in _PLAIN},
-        "buyer_id": order.buyer.id,
-        "buyer_username": order.buyer.username,
-        "unread_events": order.unread_events,
+        "id": order.id,
+        "may_be_new": surface is Surface.WEB and order.status is OrderStatus.IN_PROGRESS,
         "details": content,
         "content_hash": content_hash(content, leave_out=_VOLATILE).hex(),
     }
 
 
-_PLAIN = ("id", "title", "status", "price_kopecks", "currency", "url", "created_at", "deadline_at")
+def _taken(details: OrderDetails | None) -> str | None:
+    """Whether the seller took a running order the page knows better than the web's list."""
+    status = details.order.status if details is not None else None
+    return status.value if status in (OrderStatus.NEW, OrderStatus.IN_PROGRESS) else None
+
+
+def _event_row(event: OrderEvent) -> dict[str, Any]:
+    content = told_row(event)
+    if event.type is None:
+        del content["kind"]  # the word for "no type": it must not replace a known one
+    return {"id": event.id, "kind": event.kind, "at": content["at"], "details": content}
+
+
+def _page(details: OrderDetails | None) -> dict[str, Any]:
+    if details is None:
+        return {}
+    content = plain(details)
+    return told({**content, "stages": content["order"]["stages"], "order": None})
+
 
 _COLUMNS = (
     "o.id, o.account_id, o.title, o.status, o.price_kopecks, o.currency, o.buyer_id, o.buyer_username, o.url, "
     "o.created_at, o.deadline_at, o.details"
 )
 
+# The columns are what the merged details say. $4: volatile keys, $5: keys of the order's own page.
 _SAVE = """
 WITH incoming AS (
-    SELECT DISTINCT ON (i.id) i.*, decode(i.content_hash, 'hex') AS hash
-    FROM jsonb_to_recordset($3::jsonb) AS i (
-        id bigint, title text, status text, price_kopecks bigint, currency text, buyer_id bigint,
-        buyer_username text, url text, created_at timestamptz, deadline_at timestamptz, unread_events integer,
-        details jsonb, content_hash text)
-), known AS (
-    SELECT i.id, o.id IS NULL AS is_new,
-           o.content_hash IS DISTINCT FROM i.hash AS content,
-           (o.details ->> 'unread_events')::integer IS DISTINCT FROM i.unread_events AS counters
+    SELECT DISTINCT ON (i.id) i.id, i.may_be_new, i.details, decode(i.content_hash, 'hex') AS hash
+    FROM jsonb_to_recordset($3::jsonb) AS i (id bigint, may_be_new boolean, details jsonb, content_hash text)
+), merged AS (
+    SELECT i.id, i.hash, o.id IS NULL AS is_new, o.content_hash, o.changed_at, coalesce(o.details, '{}') AS stored,
+           coalesce(o.details, '{}')
+             || CASE WHEN i.may_be_new AND o.status = 'new' THEN i.details - 'status' ELSE i.details END AS details
     FROM incoming i LEFT JOIN orders o ON o.tenant_id = $1 AND o.id = i.id
+), known AS (
+    SELECT m.*,
+           m.content_hash IS DISTINCT FROM m.hash
+             AND m.details - $4::text[] IS DISTINCT FROM m.stored - $4::text[] AS content,
+           m.details -> 'unread_events' IS DISTINCT FROM m.stored -> 'unread_events' AS counters
+    FROM merged m
 ), written AS (
     INSERT INTO orders AS o (
         tenant_id, account_id, id, title, status, price_kopecks, currency, buyer_id, buyer_username, url,
-        created_at, deadline_at, details, content_hash)
-    SELECT $1, $2, i.id, i.title, i.status, i.price_kopecks, i.currency, i.buyer_id, i.buyer_username, i.url,
-           i.created_at, i.deadline_at, i.details, i.hash
-    FROM incoming i JOIN known k USING (id)
+        created_at, deadline_at, details, content_hash, changed_at)
+    SELECT $1, $2, k.id, coalesce(k.details ->> 'title', 'Заказ ' || k.id), coalesce(k.details ->> 'status', 'unknown'),
+           (k.details ->> 'price_kopecks')::bigint, k.details ->> 'currency', (k.details ->> 'buyer_id')::bigint,
+           coalesce(k.details ->> 'buyer_username', ''), k.details ->> 'url',
+           (k.details ->> 'created_at')::timestamptz, (k.details ->> 'deadline_at')::timestamptz, k.details, k.hash,
+           CASE WHEN k.is_new OR k.content THEN now() ELSE k.changed_at END
+    FROM known k
     WHERE k.is_new OR k.content OR k.counters
     ON CONFLICT (tenant_id, id) DO UPDATE SET
         account_id = excluded.account_id, title = excluded.title, status = excluded.status,
         price_kopecks = excluded.price_kopecks, currency = excluded.currency, buyer_id = excluded.buyer_id,
         buyer_username = excluded.buyer_username, url = excluded.url, created_at = excluded.created_at,
-        deadline_at = excluded.deadline_at, details = o.details || excluded.details,
-        content_hash = excluded.content_hash,
-        changed_at = CASE WHEN o.content_hash <> excluded.content_hash THEN now() ELSE o.changed_at END
+        deadline_at = excluded.deadline_at, details = o.details || (excluded.details - $5::text[]),
+        content_hash = excluded.content_hash, changed_at = excluded.changed_at
 )
 SELECT id, is_new, content, counters FROM known
+"""
+
+_STALE = """
+WITH due AS (
+    SELECT o.id, o.events_cursor, o.details_tried_at, o.status NOT IN ('done', 'cancelled') AS open,
+           least(o.details_read_at, o.events_read_at) AS read_at,
+           o.details_read_at IS NULL OR o.events_read_at IS NULL AS never,
+           coalesce((o.details ->> 'unread_events')::integer, 0) AS unread, o.events_unread, o.changed_at
+    FROM orders o
+    WHERE o.tenant_id = $1 AND o.account_id = $2
+)
+SELECT d.id, d.events_cursor, count(*) OVER () AS total FROM due d
+WHERE d.never OR d.changed_at > d.read_at
+   OR (d.unread > 0 AND (d.unread IS DISTINCT FROM d.events_unread
+                         OR d.read_at < now() - make_interval(secs => $4)))
+   OR (d.open AND d.read_at < now() - make_interval(secs => $5))
+ORDER BY d.details_tried_at IS NOT NULL AND (d.never OR d.details_tried_at > d.read_at),
+         d.open DESC, d.details_tried_at NULLS FIRST, d.id DESC
+LIMIT $3
+"""
+
+_SAVE_PAGE = """
+WITH told AS (
+    SELECT CASE WHEN o.status IN ('new', 'in_progress') THEN coalesce($6, o.status) ELSE o.status END AS status
+    FROM orders o WHERE o.tenant_id = $1 AND o.id = $2
+)
+UPDATE orders o SET
+    status = t.status, details = o.details || $3 || jsonb_build_object('status', t.status), details_tried_at = now(),
+    details_read_at = CASE WHEN $4 THEN now() ELSE o.details_read_at END,
+    events_read_at = CASE WHEN $5 THEN now() ELSE o.events_read_at END,
+    events_unread = CASE WHEN $5 THEN (o.details ->> 'unread_events')::integer ELSE o.events_unread END,
+    events_cursor = CASE WHEN $5 THEN coalesce($7, o.events_cursor) ELSE o.events_cursor END
+FROM told t
+WHERE o.tenant_id = $1 AND o.id = $2
+"""
+
+_SAVE_EVENTS = """
+WITH written AS (
+    INSERT INTO order_events AS e (tenant_id, order_id, id, kind, at, details)
+    SELECT DISTINCT ON (i.id) $1::text, $2::bigint, i.id, i.kind, i.at, i.details
+    FROM jsonb_to_recordset($3::jsonb) AS i (id bigint, kind text, at timestamptz, details jsonb)
+    ON CONFLICT (tenant_id, order_id, id) DO UPDATE SET
+        kind = CASE WHEN excluded.details ? 'type' THEN excluded.kind ELSE e.kind END,
+        at = excluded.at, details = e.details || excluded.details
+    WHERE e.details || excluded.details IS DISTINCT FROM e.details
+    RETURNING xmax = 0 AS is_new
+)
+SELECT count(*) FILTER (WHERE is_new) FROM written
 """

@@ -77,6 +77,10 @@ class ReadAccount(Protocol):
         """Reads a dialog's messages into the store."""
         ...
 
+    async def order(self, tenant_id: str, account_id: UUID, order_id: int) -> object:
+        """Reads an order's page and thread into the store."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Services:

@@ -64,7 +64,7 @@ _WAYS: Mapping[Capability, tuple[_Way, ...]] = {
     Capability.MESSAGES: (_MOBILE, _DRAWN),
     Capability.PROFILE: (_MOBILE, _WEB),
     Capability.USER_PROFILES: (_MOBILE_PUBLIC, _WEB_PUBLIC),
-    Capability.CATEGORIES: (_MOBILE_PUBLIC, _WEB_PUBLIC),
+    Capability.CATEGORIES: (_WEB_PUBLIC, _MOBILE_PUBLIC),  # the web alone tells slugs
     Capability.RESPOND: (_WEB,),
     Capability.OFFERS: (_MOBILE,),
     Capability.ORDERS_WRITE: (_MOBILE,),

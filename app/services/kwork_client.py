@@ -85,6 +85,15 @@ class KworkClient:
         met = self._mobile.drift
         return (*self._drift, DriftReport("mobile", met, ())) if met else tuple(self._drift)
 
+    def drifted_paths(self) -> tuple[str, ...]:
+        """The paths of ``drift``, and of rows left out."""
+        return tuple(path for report in self.drift for path in (*report.drift, *report.unreadable))
+
+    @property
+    def drift_notes(self) -> int:
+        """How often something did not look as expected so far: unchanged over a reading, it was whole."""
+        return len(self._drift) + self._mobile.drift_notes
+
     def renewed_web_session(self) -> WebSession | None:
         """The web session with the cookies that Kwork renewed; None when they are as they were."""
         session = self._access.web if self._access else None

@@ -18,7 +18,7 @@ from app.services.container import LeadState
 from app.services.crm_connections import CrmConnectors
 from app.services.lead_payloads import order_key, project_key, project_lead
 from app.services.push_deliveries import PushDeliveries
-from app.services.sync_account import contacts_of, queue_orders
+from app.services.push_orders import contacts_of, queue_orders
 
 
 class PushChosenLeads:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 import structlog
@@ -21,6 +22,7 @@ from app.core.patience import when_database_is_back
 from app.domain.errors import LayoutChanged, ServiceError
 from app.domain.kwork import Page, Project, ProjectFilter
 from app.repositories.markets import Markets
+from app.repositories.shared_reads import PROJECTS, SharedReads
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +39,10 @@ class ReadsProjects(Protocol):
         """One page of the exchange, newest first."""
         ...
 
+    def drifted_paths(self) -> tuple[str, ...]:
+        """What of the readings so far could not be read."""
+        ...
+
 
 @dataclass(slots=True)
 class ExchangeCounts:
@@ -48,6 +54,8 @@ class ExchangeCounts:
     changed: int = 0
     written: int = 0
     missing: int = 0
+    drift: tuple[str, ...] = ()
+    """Paths of what could not be read although the reading went on."""
 
 
 class ReadExchange:
@@ -69,12 +77,13 @@ class ReadExchange:
         """
         async with self._turn:
             async with self._database.shared() as connection:
-                if not await Markets(connection).begin_read(self._holder, _LEASE_SECONDS):
+                if not await SharedReads(connection, PROJECTS).begin(self._holder, _LEASE_SECONDS):
                     return ExchangeCounts()
             counts = ExchangeCounts()
             try:
                 async with self._signed_out() as client:
                     await self._read_pages(client, counts, full=full)
+                    counts.drift = client.drifted_paths()
             except ServiceError as error:
                 await self._end("failed", error.code)
                 raise
@@ -87,7 +96,7 @@ class ReadExchange:
     async def _end(self, state: str, reason: str | None) -> None:
         async def note() -> None:
             async with self._database.shared() as connection:
-                await Markets(connection).end_read(self._holder, state, reason)
+                await SharedReads(connection, PROJECTS).end(self._holder, state, reason)
 
         # Not noted, the next reading of this process takes the lease all the same.
         with suppress(*DATABASE_DOWN):
@@ -95,9 +104,12 @@ class ReadExchange:
 
     async def _read_pages(self, client: ReadsProjects, counts: ExchangeCounts, *, full: bool) -> None:
         seen: set[int] = set()
+        left_out = 0
         page = await client.projects(_EVERYTHING, 1)
+        await self._expect_some(page)
+        newest = await self._newest()
         while True:
-            more = page.number < (page.last or page.number) and page.number < _MOST_PAGES
+            more = _goes_on(page, seen)
             # The next page is on its way while this one is stored.
             following = (
                 asyncio.create_task(client.projects(_EVERYTHING, page.number + 1)) if more and full else None
@@ -109,19 +121,32 @@ class ReadExchange:
                     following.cancel()
                 raise
             seen.update(project.id for project in page.items)
-            if not more or (not full and not fresh):
+            left_out += page.left_out
+            if not more or (not full and not fresh and _reaches(page, newest)):
                 break
-            page = await (following or client.projects(_EVERYTHING, page.number + 1))
+            try:
+                page = await (following or client.projects(_EVERYTHING, page.number + 1))
+            except LayoutChanged:
+                if page.last is not None:
+                    raise
+                break  # nobody told which page is the last, and this one is none any more
             _expect_rows(page)
-        if full and page.number == (page.last or page.number):
+        if full and not left_out and page.number == page.last:
             async with self._database.shared() as connection:
                 counts.missing = await Markets(connection).mark_missing(seen)
 
+    async def _newest(self) -> datetime | None:
+        async with self._database.shared() as connection:
+            return await Markets(connection).newest()
+
+    async def _expect_some(self, first: Page[Project]) -> None:
+        if not first.items and await self._newest() is not None:
+            raise LayoutChanged("the exchange is empty all of a sudden", path="wants")
+
     async def _store(self, page: Page[Project], counts: ExchangeCounts) -> bool:
         async with self._database.shared() as connection:
-            markets = Markets(connection)
-            changes = await markets.save(page.items)
-            await markets.keep_reading(
+            changes = await Markets(connection).save(page.items)
+            await SharedReads(connection, PROJECTS).keep(
                 self._holder, _LEASE_SECONDS, {"page": page.number, "last": page.last, "total": page.total}
             )
         counts.pages += 1
@@ -130,6 +155,25 @@ class ReadExchange:
         counts.changed += len(changes.changed)
         counts.written += changes.written
         return bool(changes.fresh)
+
+
+def _goes_on(page: Page[Project], seen: Set[int]) -> bool:
+    """Whether another page should follow; where nobody tells which is the last, until one brings nothing else."""
+    if page.number >= _MOST_PAGES:
+        return False
+    if page.last is not None:
+        return page.number < page.last
+    return any(project.id not in seen for project in page.items)
+
+
+def _reaches(page: Page[Project], newest: datetime | None) -> bool:
+    """Whether the newest known project is on this page or further on.
+
+    Where it should be before it, nobody can say that nothing is new: it was taken off, or the pages are counted from
+    the end. The next page tells, as the client compares the two.
+    """
+    moments = [project.active_at for project in page.items if project.active_at is not None]
+    return page.number > 1 or newest is None or not moments or max(moments) >= newest
 
 
 def _expect_rows(page: Page[Project]) -> None:

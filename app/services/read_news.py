@@ -16,7 +16,8 @@ from app.repositories.news import MESSAGES, ORDERS, FirstReadings
 from app.repositories.orders import Orders
 from app.services.connect_account import ConnectAccount
 from app.services.kwork_client import KworkClient
-from app.services.sync_account import RunScope, SyncAccount
+from app.services.run_scope import RunScope
+from app.services.sync_account import SyncAccount
 
 _MOST_PAGES = 5
 

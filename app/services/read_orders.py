@@ -53,11 +53,20 @@ async def get_order(scope: TenantConnection, wanted: OrderId) -> asyncpg.Record:
     return found[0]
 
 
+async def get_sold_order(scope: TenantConnection, wanted: OrderId) -> asyncpg.Record:
+    """An order the tenant sells. Raises ``NotFound``, also for a project."""
+    found = []
+    if wanted.kind is not OrderKind.PROJECT:
+        found = await OrderList(scope).cards(wanted.number, (OrderKind.ORDER,))
+    if not found:
+        raise NotFound("Такого заказа или проекта нет.")
+    return found[0]
+
+
 async def list_events(scope: TenantConnection, wanted: OrderId, limit: int, before: int | None) -> EventPage:
     """Events of an order the tenant sells. Raises ``NotFound``; projects have no events."""
+    await get_sold_order(scope, wanted)
     orders = OrderList(scope)
-    if wanted.kind is OrderKind.PROJECT or not await orders.cards(wanted.number, (OrderKind.ORDER,)):
-        raise NotFound("Такого заказа или проекта нет.")
     rows = await orders.events(wanted.number, limit + 1, before)
     shown = rows[:limit]
     total = await orders.events_total(wanted.number)

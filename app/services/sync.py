@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from app.core.database_errors import DATABASE_DOWN
 from app.core.patience import when_database_is_back
 from app.domain.accounts import AccountState
 from app.domain.content import plain
-from app.domain.errors import Conflict, Invalid, ServiceError
+from app.domain.errors import Conflict, Invalid, LayoutChanged, ServiceError
 from app.domain.kwork import ProjectFilter
 from app.repositories.accounts import Accounts
 from app.repositories.connections import Connections
@@ -26,13 +26,20 @@ from app.repositories.deliveries import Deliveries
 from app.repositories.leases import LeaseLost, Leases
 from app.repositories.markets import Markets
 from app.repositories.runs import Run, Runs
+from app.repositories.shared_reads import PROJECTS as EXCHANGE
+from app.repositories.shared_reads import SharedReads
+from app.services.account_states import layout_reading
 from app.services.connect_account import ConnectAccount
 from app.services.crm_connections import CrmConnectors
 from app.services.kwork_client import KworkClient
 from app.services.push_deliveries import STOP_SECONDS, CrmHealth, PushDeliveries
 from app.services.push_leads import queue_projects
 from app.services.read_exchange import ReadExchange
-from app.services.sync_account import RUN_LEASE_SECONDS, RunScope, SyncAccount
+from app.services.read_order_pages import ReadOrderPages
+from app.services.refresh_categories import RefreshCategories
+from app.services.run_outcome import CRASHED, DATABASE_LOST, RunOutcome, outcome_of
+from app.services.run_scope import RUN_LEASE_SECONDS, RunScope, save_step
+from app.services.sync_account import SyncAccount
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +48,7 @@ CONTACTS = "contacts"
 PROJECTS = "projects"
 _ACCOUNT_KINDS = ("order", "gig", "dialog")
 KINDS = (*_ACCOUNT_KINDS, "project")
+_Reading = Callable[[KworkClient, RunScope], Awaitable[None]]
 _POLL_SECONDS = 0.1
 _MOST_ACCOUNTS = 1000
 
@@ -111,13 +119,18 @@ class Sync:
         exchange: ReadExchange,
         deliveries: PushDeliveries,
         connectors: CrmConnectors,
+        *,
+        categories: RefreshCategories,
+        order_pages: ReadOrderPages | None = None,
     ) -> None:
         self._database = database
         self._accounts = accounts
         self._exchange = exchange
         self._deliveries = deliveries
         self._connectors = connectors
+        self._categories = categories
         self._reading = SyncAccount(database)
+        self._order_pages = order_pages or ReadOrderPages(database)
         self._holder = f"sync-{uuid.uuid4()}"
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
 
@@ -175,7 +188,7 @@ class Sync:
             summary = await Deliveries(scope).summary()
             parked = await Deliveries(scope).failures(20)
             accounts, _ = await Accounts(scope).list(limit=_MOST_ACCOUNTS, offset=0)
-            exchange = await Markets(scope.connection).last_read()
+            exchange = await SharedReads(scope.connection, EXCHANGE).last()
         streams = []
         for run in latest:
             ended = done.get((run.account_id, run.stream))
@@ -201,7 +214,12 @@ class Sync:
             return [account.id]
         async with self._database.tenant(tenant_id) as scope:
             accounts, _ = await Accounts(scope).list(limit=_MOST_ACCOUNTS, offset=0)
-        usable = [account.id for account in accounts if account.state is AccountState.CONNECTED]
+        # A drifted layout is tried again: it may be as it was, or this service may have learnt it.
+        usable = [
+            account.id
+            for account in accounts
+            if account.state is AccountState.CONNECTED or layout_reading(account) is not None
+        ]
         if not usable:
             raise Conflict(
                 "Нет ни одного подключённого аккаунта Kwork: добавьте его (POST /api/v1/accounts) "
@@ -234,31 +252,48 @@ class Sync:
 
     async def _run(self, run: RunScope, stream: str, request: SyncRequest) -> None:
         beat = asyncio.create_task(self._heartbeat(run))
-        state, code, reason = "done", None, None
         try:
             with structlog.contextvars.bound_contextvars(tenant=run.tenant_id, run=str(run.lease.run_id)):
-                await self._read(run, stream, request)
+                if stream in (ORDERS, PROJECTS):
+                    await self._refresh_categories(run)
+                error = await self._read_as_far_as_it_goes(run, stream, request)
                 if run.connection_id is not None:
                     await self._deliveries.drain(run.tenant_id)
+            outcome = outcome_of(error, run.drift)
         except LeaseLost:
             log.warning("run_lease_lost", run=str(run.lease.run_id))
             return
-        except ServiceError as error:
-            state, code, reason = "failed", error.code, error.detail
         except asyncio.CancelledError:
             await self._let_go(run)
             raise
         except DATABASE_DOWN as error:
             log.warning("run_lost_the_database", run=str(run.lease.run_id), error=type(error).__name__)
-            state, code = "failed", "database_unavailable"
-            reason = "База данных была недоступна. Что прочитано, сохранено; повторите синхронизацию."
+            outcome = DATABASE_LOST
+        except ServiceError as late:
+            outcome = outcome_of(late, ())
         except Exception:
             log.exception("run_crashed", run=str(run.lease.run_id))
-            state, code = "failed", "internal"
-            reason = "Внутренняя ошибка: подробности в журнале сервиса. Повторите синхронизацию."
+            outcome = CRASHED
         finally:
             beat.cancel()
-        await self._finish(run, state, code, reason)
+        await self._finish(run, outcome)
+
+    async def _refresh_categories(self, run: RunScope) -> None:
+        found = await self._categories.if_due()
+        if found.read:
+            run.add(categories_read=found.read, categories_new=found.new)
+        if found.drift is not None:
+            run.note_drift([found.drift])
+
+    async def _read_as_far_as_it_goes(
+        self, run: RunScope, stream: str, request: SyncRequest
+    ) -> ServiceError | None:
+        """What was stored before an error goes to the CRM all the same."""
+        try:
+            await self._read(run, stream, request)
+        except ServiceError as error:
+            return error
+        return None
 
     async def _read(self, run: RunScope, stream: str, request: SyncRequest) -> None:
         if stream == PROJECTS:
@@ -267,18 +302,29 @@ class Sync:
         assert run.account_id is not None
 
         async def work(client: KworkClient) -> None:
-            if stream == CONTACTS:
-                await self._reading.contacts(client, run)
-                return
-            for kind, read in (
-                ("order", self._reading.orders),
-                ("gig", self._reading.gigs),
-                ("dialog", self._reading.dialogs),
-            ):
-                if kind in request.kinds:
-                    await read(client, run)
+            run.stopped = None  # this may be the second time, after a lost session
+            for reading in self._readings(stream, request):
+                try:
+                    await reading(client, run)
+                except LayoutChanged as error:  # of this reading; the others may be as they were
+                    run.stop_reading(error)
+            run.note_drift(client.drifted_paths())
+            if run.stopped is not None:
+                raise run.stopped
 
         await self._accounts.with_client(run.tenant_id, run.account_id, work, reading=stream)
+
+    def _readings(self, stream: str, request: SyncRequest) -> list[_Reading]:
+        """Lists first: what goes order by order takes longest."""
+        if stream == CONTACTS:
+            return [self._reading.contacts]
+        readings = (
+            ("order", self._reading.orders),
+            ("gig", self._reading.gigs),
+            ("dialog", self._reading.dialogs),
+            ("order", self._order_pages.run),
+        )
+        return [reading for kind, reading in readings if kind in request.kinds]
 
     async def _projects(self, run: RunScope, request: SyncRequest) -> None:
         found = await self._exchange.read(full=request.full)
@@ -288,6 +334,7 @@ class Sync:
             projects_new=found.new,
             projects_changed=found.changed,
         )
+        run.note_drift(found.drift)
         wanted = request.filters
         if run.connection_id is None or wanted is None:
             return
@@ -304,7 +351,7 @@ class Sync:
             run.add(projects_matched=len(rows))
             await queue_projects(scope, connection_id, run.lease.run_id, rows)
 
-        await self._reading.save(run, store)
+        await save_step(self._database, run, store)
 
     async def _let_go(self, run: RunScope) -> None:
         """The process ends: the next run need not wait for the lease, and finds the checkpoint."""
@@ -312,17 +359,25 @@ class Sync:
             async with self._database.tenant(run.tenant_id) as scope:
                 await Leases(scope).give_back(run.lease)
 
-    async def _finish(self, run: RunScope, state: str, code: str | None, reason: str | None) -> None:
+    async def _finish(self, run: RunScope, outcome: RunOutcome) -> None:
         async def note() -> None:
             async with self._database.tenant(run.tenant_id) as scope:
-                outcomes = await Deliveries(scope).run_outcomes(run.lease.run_id)
-                for entity, words in outcomes.items():
+                delivered = await Deliveries(scope).run_outcomes(run.lease.run_id)
+                for entity, words in delivered.items():
                     run.counts |= {f"{entity}s_{word}": number for word, number in words.items() if word}
-                await Runs(scope).finish(run.lease, state, run.counts, reason_code=code, reason=reason)
+                await Runs(scope).finish(
+                    run.lease, outcome.state, run.counts, reason_code=outcome.code, reason=outcome.reason
+                )
 
         # Without this note the run would seem to go on until its lease ends.
         await when_database_is_back(note, seconds=RUN_LEASE_SECONDS)
-        log.info("run_finished", run=str(run.lease.run_id), state=state, code=code, counts=run.counts)
+        log.info(
+            "run_finished",
+            run=str(run.lease.run_id),
+            state=outcome.state,
+            code=outcome.code,
+            counts=run.counts,
+        )
 
     async def _heartbeat(self, run: RunScope) -> None:
         while True:

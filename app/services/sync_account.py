@@ -5,87 +5,66 @@ Pages are stored as they come, each in one transaction with the deliveries it ca
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 from app.core.database import Database, TenantConnection
-from app.domain.errors import CapabilityUnavailable
-from app.domain.kwork import Dialog, Gig, Order, Page, Person
+from app.domain.errors import CapabilityUnavailable, LayoutChanged, NotFound, Rejected
+from app.domain.kwork import Dialog, Gig, Message, Order, Page, Person
 from app.repositories.chats import Chats, StoredDialog
-from app.repositories.deliveries import Deliveries, Outgoing
+from app.repositories.deliveries import Deliveries
 from app.repositories.directory import Directory
 from app.repositories.gigs import Gigs
-from app.repositories.leases import Lease, Leases
 from app.repositories.news import MESSAGES, ORDERS, FirstReadings
 from app.repositories.orders import Orders
-from app.repositories.runs import Runs
 from app.services.kwork_client import KworkClient
-from app.services.lead_payloads import buyer_contact, order_lead
+from app.services.push_orders import contacts_of, queue_orders
+from app.services.run_scope import RunScope, save_step
 
-RUN_LEASE_SECONDS = 60.0
 _MOST_PAGES = 500
 _MOST_MESSAGE_PAGES = 20
 _PROFILE_AGE_SECONDS = 24 * 3600.0
 _MOST_PROFILES = 200
-
-
-@dataclass(slots=True)
-class RunScope:
-    """What a running run carries along."""
-
-    tenant_id: str
-    account_id: UUID | None
-    lease: Lease
-    connection_id: UUID | None
-    """``None``: only read, the CRM gets nothing."""
-    counts: dict[str, int] = field(default_factory=dict)
-    checkpoint: dict[str, Any] = field(default_factory=dict)
-
-    def add(self, **numbers: int) -> None:
-        """Adds to the counts."""
-        for name, number in numbers.items():
-            self.counts[name] = self.counts.get(name, 0) + number
+_MOST_FAILURES = 3
+"""Profiles that cannot be read: then it is the layout, not one of them."""
 
 
 class SyncAccount:
-    """The reading half of a run."""
+    """The reading half of a run, but for single orders' pages (``ReadOrderPages``)."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def save(self, run: RunScope, store: Callable[[TenantConnection], Awaitable[None]]) -> None:
-        """One transaction: the lease is still ours, rows and deliveries are stored, the checkpoint moves."""
-        async with self._database.tenant(run.tenant_id) as scope:
-            await Leases(scope).keep(run.lease, RUN_LEASE_SECONDS)
-            await store(scope)
-            await Runs(scope).progress(run.lease, run.counts, run.checkpoint)
-
     async def orders(self, client: KworkClient, run: RunScope) -> None:
         """All orders of the account; a run that lost its worker goes on at the page it had reached."""
         started = datetime.now(UTC)
+        if run.checkpoint.get("orders_listed"):
+            return
         first = int(run.checkpoint.get("orders_page", 0)) + 1
-        async for page in _pages(client.orders, first):
+        async for page in _pages(client.orders, first, lambda order: order.id):
             await self.store_orders(run, page)
-        run.checkpoint.pop("orders_page", None)
+        run.checkpoint = {"orders_listed": True}
         await self._read_whole(run, ORDERS, started)
 
     async def _read_whole(self, run: RunScope, stream: str, started: datetime) -> None:
         """From now on what is new in the stream is news to the outside."""
         account_id = run.account_id
         assert account_id is not None
-        await self.save(run, lambda scope: FirstReadings(scope).done(account_id, stream, started))
+        await save_step(
+            self._database, run, lambda scope: FirstReadings(scope).done(account_id, stream, started)
+        )
 
     async def store_orders(self, run: RunScope, page: Page[Order]) -> None:
         """One page, in one transaction."""
-        await self.save(run, lambda scope: self._store_orders(scope, run, page))
+        await save_step(self._database, run, lambda scope: self._store_orders(scope, run, page))
 
     async def _store_orders(self, scope: TenantConnection, run: RunScope, page: Page[Order]) -> None:
         assert run.account_id is not None
         orders = Orders(scope)
-        changes = await orders.save(run.account_id, page.items)
+        if page.number == 1 and not page.items and await orders.are_known(run.account_id):
+            raise LayoutChanged("an account with orders has none all of a sudden", path="orders")
+        changes = await orders.save(run.account_id, page.items, page.surface)
         run.add(
             orders_read=len(page.items),
             orders_new=len(changes.new),
@@ -100,13 +79,15 @@ class SyncAccount:
     async def gigs(self, client: KworkClient, run: RunScope) -> None:
         """All gigs of the account, whatever group they stand in."""
         page = await client.gigs()
-        await self.save(run, lambda scope: self._store_gigs(scope, run, page))
+        await save_step(self._database, run, lambda scope: self._store_gigs(scope, run, page))
 
     async def _store_gigs(self, scope: TenantConnection, run: RunScope, page: Page[Gig]) -> None:
         assert run.account_id is not None
         gigs = Gigs(scope)
         changes = await gigs.save(run.account_id, page.items)
-        missing = await gigs.mark_missing(run.account_id, [gig.id for gig in page.items])
+        missing = 0
+        if not page.left_out:
+            missing = await gigs.mark_missing(run.account_id, [gig.id for gig in page.items])
         run.add(
             gigs_read=len(page.items), gigs_new=len(changes.new), gigs_changed=len(changes.changed) + missing
         )
@@ -115,7 +96,7 @@ class SyncAccount:
         """The account's dialogs, then the messages of those that have newer ones."""
         assert run.account_id is not None
         account_id, started = run.account_id, datetime.now(UTC)
-        async for page in _pages(client.dialogs, 1):
+        async for page in _pages(client.dialogs, 1, lambda dialog: dialog.user.username.lower()):
             await self.store_dialogs(run, page)
         async with self._database.tenant(run.tenant_id) as scope:
             stale = await Chats(scope).stale_dialogs(account_id)
@@ -129,31 +110,44 @@ class SyncAccount:
 
     async def store_dialogs(self, run: RunScope, page: Page[Dialog]) -> None:
         """One page, in one transaction."""
-        account_id = run.account_id
-        assert account_id is not None
+        await save_step(self._database, run, lambda scope: self._store_dialogs(scope, run, page))
 
-        async def store(scope: TenantConnection) -> None:
-            written = await Chats(scope).save_dialogs(account_id, page.items)
-            run.add(dialogs_read=len(page.items), dialogs_changed=written)
-
-        await self.save(run, store)
+    async def _store_dialogs(self, scope: TenantConnection, run: RunScope, page: Page[Dialog]) -> None:
+        assert run.account_id is not None
+        chats = Chats(scope)
+        if page.number == 1 and not page.items and await chats.are_known(run.account_id):
+            raise LayoutChanged("an account with dialogs has none all of a sudden", path="dialogs")
+        written = await chats.save_dialogs(run.account_id, page.items)
+        run.add(dialogs_read=len(page.items), dialogs_changed=written)
 
     async def messages(
         self, client: KworkClient, tenant_id: str, dialog: StoredDialog, *, may_mark_read: bool = False
     ) -> int:
-        """Newest page first, back to what is known; returns how many messages are new or changed."""
-        started, written = datetime.now(UTC), 0
+        """Newest page first, back to what is known; returns how many messages are new or changed.
+
+        Stored in one piece: a reading that broke off halfway would leave a gap that nobody sees.
+        """
+        started = datetime.now(UTC)
+        found: dict[int, Message] = {}
         number: int | None = None
         for _ in range(_MOST_MESSAGE_PAGES):
             page = await client.messages(dialog.username, number, may_mark_read=may_mark_read)
-            async with self._database.tenant(tenant_id) as scope:
-                chats = Chats(scope)
-                known = await chats.has_message(dialog.id, [message.id for message in page.items])
-                written += await chats.save_messages(dialog.id, page.items, read_at=started)
-            if known or page.number <= 1:
+            _expect_older(page, found)
+            found |= {message.id: message for message in page.items}
+            if page.number <= 1 or await self._is_known(tenant_id, dialog, page):
                 break
             number = page.number - 1
-        return written
+        async with self._database.tenant(tenant_id) as scope:
+            return await Chats(scope).save_messages(
+                dialog.id, list(found.values()), read_at=started, seen=dialog.newest
+            )
+
+    async def _is_known(self, tenant_id: str, dialog: StoredDialog, page: Page[Message]) -> bool:
+        """Whether an earlier reading reached this page already."""
+        if dialog.messages_read_at is None:
+            return False
+        async with self._database.tenant(tenant_id) as scope:
+            return await Chats(scope).has_message(dialog.id, [message.id for message in page.items])
 
     async def contacts(self, client: KworkClient, run: RunScope) -> None:
         """Each buyer of the account's orders as a contact, with the public profile."""
@@ -168,7 +162,7 @@ class SyncAccount:
                 run.add(contacts_without_id=len(buyers) - len(items))
                 await Deliveries(scope).enqueue(run.connection_id, run.lease.run_id, items)
 
-        await self.save(run, store)
+        await save_step(self._database, run, store)
 
     async def _read_profiles(self, client: KworkClient, run: RunScope, buyers: list[dict[str, Any]]) -> None:
         async with self._database.shared() as connection:
@@ -179,48 +173,46 @@ class SyncAccount:
             )
         names = {profile["username"].lower() for profile in known}
         missing = [buyer for buyer in buyers if buyer["username"].lower() not in names]
+        failures = 0
         for buyer in missing[:_MOST_PROFILES]:
             try:
                 profile = await client.user_profile(buyer["username"])
             except CapabilityUnavailable:
                 return
+            except (NotFound, Rejected):
+                run.add(profiles_unknown=1)  # the user is gone; the contact is made without a profile
+                continue
+            except LayoutChanged as error:
+                run.stop_reading(error)
+                failures += 1
+                if failures == _MOST_FAILURES:
+                    return
+                continue
             async with self._database.shared() as connection:
                 await Directory(connection).save_profiles([profile])
             run.add(profiles_read=1)
 
 
-async def queue_orders(
-    scope: TenantConnection, connection_id: UUID, run_id: UUID | None, rows: list[dict[str, Any]]
-) -> int:
-    """Queues the orders' leads and their buyers' contacts; returns how many deliveries wait because of it."""
-    buyers = await contacts_of(scope, [Person(row["buyer_id"], row["buyer_username"]) for row in rows])
-    return await Deliveries(scope).enqueue(
-        connection_id, run_id, [*buyers, *(order_lead(row) for row in rows)]
-    )
+def _expect_older(page: Page[Message], found: Mapping[int, Message]) -> None:
+    """Pages are numbered from the oldest; were that turned round, the walk back would miss what lies between."""
+    if not found or not page.items:
+        return
+    oldest = min((message.sent_at, message.id) for message in found.values())
+    if min((message.sent_at, message.id) for message in page.items) >= oldest:
+        raise LayoutChanged("pages of messages are not in their order", path="messages.paging")
 
 
-async def contacts_of(scope: TenantConnection, people: Iterable[Person]) -> list[Outgoing]:
-    """One contact per Kwork user whose id is known, richer where the public profile is."""
-    people = list(people)
-    profiles = await Directory(scope.connection).profiles(
-        [person.id for person in people if person.id is not None], [person.username for person in people]
-    )
-    by_id = {profile["id"]: profile for profile in profiles}
-    by_name = {profile["username"].lower(): profile for profile in profiles}
-    found: dict[int, Outgoing] = {}
-    for person in people:
-        profile = by_id.get(person.id) or by_name.get(person.username.lower())
-        user_id = person.id if person.id is not None else (profile or {}).get("id")
-        if user_id is not None:
-            found[user_id] = buyer_contact(user_id, person.username, profile)
-    return list(found.values())
-
-
-async def _pages(read: Callable[[int], Awaitable[Page[Any]]], first: int) -> Any:
-    number = first
-    while number <= _MOST_PAGES:
+async def _pages(
+    read: Callable[[int], Awaitable[Page[Any]]], first: int, key: Callable[[Any], Any]
+) -> AsyncIterator[Page[Any]]:
+    """Pages until the last one, an empty one, or one that only repeats (where nobody tells which is the last)."""
+    seen: set[Any] = set()
+    for number in range(first, _MOST_PAGES + 1):
         page = await read(number)
+        keys = {key(item) for item in page.items}
+        if keys and keys <= seen and page.last is None:
+            return
+        seen |= keys
         yield page
         if not page.items or (page.last is not None and number >= page.last):
             return
-        number += 1

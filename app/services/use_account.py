@@ -8,7 +8,7 @@ from uuid import UUID
 
 from app.core.database import Database
 from app.domain.accounts import AccountState
-from app.domain.errors import AuthExpired, ServiceError
+from app.domain.errors import AuthExpired, LayoutChanged, ServiceError
 from app.domain.kwork import Surface
 from app.repositories.accounts import Accounts
 from app.services.account_access import AccountVault, OpenedAccount, SecretsUnreadable
@@ -63,6 +63,9 @@ class UseAccount:
                 result = await work(client)
             except AuthExpired:
                 await self._forget(opened, client.expired)
+                raise
+            except LayoutChanged:
+                await self._keep_renewed(opened, client)  # the session is well, and used up if not kept
                 raise
             if client.expired:  # met at the end of work that went on all the same: an unclear write
                 await self._forget(opened, client.expired)

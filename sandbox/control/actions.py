@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.world import Size, changes, order_flow, queries
 from sandbox.world.clock import moscow, utc_iso
-from sandbox.world.model import GIG_ACTIVE, Account, Order, Project, StageChange, StageSuggestion
+from sandbox.world.model import GIG_ACTIVE, Account, Category, Order, Project, StageChange, StageSuggestion
 from sandbox.world.stages import suggest_stages as put_suggestion
 from sandbox.world.texts import as_stored
 
@@ -312,6 +312,20 @@ def add_gig(sandbox: "Sandbox", given: Given) -> Any:
 
 def read_offers(sandbox: "Sandbox", given: Given) -> Any:
     return [plain(o) for o in queries.offers_of(sandbox.world, account_of(sandbox, given).user_id)]
+
+
+def read_categories(sandbox: "Sandbox", given: Given) -> Any:
+    return [plain(root) for root in sandbox.world.categories]
+
+
+def add_category(sandbox: "Sandbox", given: Given) -> Any:
+    root = next((one for one in sandbox.world.categories if one.id == int(given["parent_id"])), None)
+    if root is None:
+        raise MissingError(f"no rubric {given['parent_id']}")
+    made = Category(int(given["id"]), str(given["title"]), str(given["slug"]), parent_id=root.id)
+    root.children.append(made)
+    sandbox.world.changed()
+    return plain(made)
 
 
 def open_bridge(sandbox: "Sandbox", given: Given) -> Any:

@@ -72,6 +72,8 @@ ROUTES: tuple[tuple[str, str, Action, str], ...] = (
     ("POST", "/messages", actions.add_message, "from_id (a buyer), account, text"),
     ("GET", "/gigs", actions.read_gigs, "of `account`"),
     ("POST", "/gigs", actions.add_gig, "account, title, description, category_id, price, days, group"),
+    ("GET", "/categories", actions.read_categories, "the rubricator"),
+    ("POST", "/categories", actions.add_category, "a subrubric: id, title, slug, parent_id"),
     ("GET", "/offers", actions.read_offers, "of `account`"),
     ("POST", "/bridge", actions.open_bridge, "a one-time web token for `account`, as the mobile API gives"),
 )

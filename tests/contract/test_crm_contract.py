@@ -114,12 +114,26 @@ def test_the_demo_crm_and_the_schema_judge_any_body_alike(data: st.DataObject) -
     _agree(name, base | body, creating=False)
 
 
+TRANSPORT = {
+    "transfer-encoding",
+    "content-length",
+    "connection",
+    "host",
+    "upgrade",
+    "expect",
+    "te",
+    "trailer",
+}
+
+
 @schemathesis.openapi.from_path(CONTRACT).parametrize()
 @settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_generated_good_and_bad_requests_are_answered_as_the_contract_says(
     case: schemathesis.Case, stand: Stand
 ) -> None:
     headers = {"X-API-Key": stand.crm_key}
+    for name in [name for name in case.headers or () if name.lower() in TRANSPORT]:
+        del case.headers[name]  # what belongs to the transport the server answers before the CRM is asked
     if 1 <= len((case.headers or {}).get("X-Tenant-ID", "")) <= 64:
         headers["X-Tenant-ID"] = "generated"
     assert case.meta is not None

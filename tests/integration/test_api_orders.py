@@ -8,6 +8,7 @@ import asyncpg
 import httpx2
 import pytest
 
+from app.models.examples import EVENT_EXAMPLE, ORDER_CARD_EXAMPLE
 from app.models.schemas import EventOut, Listed, OrderCard, OrderRow
 from tests.api import NOWHERE, Api, Shop, add_order, add_project, stock, token
 
@@ -309,3 +310,26 @@ async def test_events_are_paged_from_the_newest(api: Api, shop: Shop, owner: asy
     assert (page.total, page.items[0].type) == (4, 48)
     assert [event["id"] for event in rest.json()["items"]] == [501]
     assert (await problem(api, "/api/v1/orders/project-501/events", 404))["code"] == "not_found"
+
+
+async def test_refresh_reads_the_order_from_kwork_first(api: Api, shop: Shop) -> None:
+    path = "/api/v1/orders/order-501/events?refresh=true"
+    async with api.admin("a") as client:
+        assert (await client.get(path)).status_code == 200
+    assert api.read_account.orders == [("a", shop.account_id, 501)]
+    async with api.client(token("a", role="USER")) as viewer:
+        refused = await viewer.get(path)
+    assert (refused.status_code, refused.json()["code"]) == (403, "role_too_low")
+    for unknown in ("/api/v1/orders/502/events?refresh=1", "/api/v1/orders/project-501/events?refresh=1"):
+        assert (await problem(api, unknown, 404))["code"] == "not_found"
+    assert len(api.read_account.orders) == 1
+
+
+async def test_the_examples_of_the_document_have_the_shape_of_the_answers(api: Api) -> None:
+    async with api.client() as client:
+        schemas = (await client.get("/openapi.json")).json()["components"]["schemas"]
+    assert schemas["OrderCard"]["examples"][0]["stages"] == ORDER_CARD_EXAMPLE["stages"]
+    assert schemas["EventOut"]["examples"][0]["kind"] == EVENT_EXAMPLE["kind"]
+    OrderCard.model_validate(ORDER_CARD_EXAMPLE, extra="forbid")
+    EventOut.model_validate(EVENT_EXAMPLE, extra="forbid")
+    assert set(ORDER_CARD_EXAMPLE) == set(OrderCard.model_fields)

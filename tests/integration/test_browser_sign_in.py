@@ -103,7 +103,7 @@ async def test_what_stands_in_the_way_is_told_apart(
 
 
 async def test_a_silent_kwork_ends_at_the_deadline(kwork_stand: Stand) -> None:
-    kwork_stand.fault("slow", surface="web", path="/login", seconds=20)
+    kwork_stand.fault("slow", surface="web", path="/login", seconds=90)
     browser = browser_for(kwork_stand.web, kwork_sign_in_seconds=2)
     with pytest.raises(Unavailable, match="вовремя"):
         await browser.sign_in(kwork_stand.login, kwork_stand.password)
@@ -135,7 +135,7 @@ async def test_chromium_is_closed_when_nobody_needs_it_and_comes_back(kwork_stan
     browser = browser_for(kwork_stand.web, chromium_idle_seconds=0.05)
     assert browser.is_running is False
     await browser.sign_in(kwork_stand.login, kwork_stand.password)
-    await until(lambda: not browser.is_running, seconds=10)
+    await until(lambda: not browser.is_running)
     assert (await browser.sign_in(kwork_stand.login, kwork_stand.password)).user_id == kwork_stand.user_id
     await browser.close()
 
@@ -201,7 +201,7 @@ async def test_a_person_signs_in_by_hand_and_the_session_is_taken(kwork_stand: S
 
     async def person() -> None:
         """Types, ticks the captcha, presses the button."""
-        await until(lambda: bool(opened and opened[0].contexts and opened[0].contexts[0].pages), seconds=10)
+        await until(lambda: bool(opened and opened[0].contexts and opened[0].contexts[0].pages))
         page = opened[0].contexts[0].pages[0]
         await page.get_by_placeholder("Электронная почта или логин").fill(kwork_stand.login)
         await page.get_by_placeholder("Пароль").fill(kwork_stand.password)
@@ -223,7 +223,7 @@ async def test_a_window_closed_before_signing_in_is_told(kwork_stand: Stand) -> 
         return opened[0]
 
     async def person() -> None:
-        await until(lambda: bool(opened and opened[0].contexts and opened[0].contexts[0].pages), seconds=10)
+        await until(lambda: bool(opened and opened[0].contexts and opened[0].contexts[0].pages))
         await opened[0].contexts[0].pages[0].close()
 
     with pytest.raises(Unavailable, match="закрыто"):

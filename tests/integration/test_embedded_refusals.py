@@ -67,13 +67,13 @@ async def test_a_foreign_postgresql_on_the_folder_is_left_alone(data_dir: Path) 
     )
     try:
         pid_file = data_dir / "postgres" / "postmaster.pid"
-        await until(lambda: pid_file.exists() and "ready" in pid_file.read_text(), seconds=5)
+        await until(lambda: pid_file.exists() and "ready" in pid_file.read_text())
         assert f"уже работает другой PostgreSQL (процесс {foreign.pid})" in await refusal(data_dir)
         assert foreign.poll() is None
     finally:
         os.close(folder)
         foreign.terminate()
-        foreign.wait(5)
+        foreign.wait(60)
 
 
 async def test_a_data_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:

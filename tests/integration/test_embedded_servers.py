@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
 from pathlib import Path
 
 import asyncpg
@@ -115,14 +114,13 @@ async def test_several_services_start_side_by_side(tmp_path: Path) -> None:
     assert processes_of(*folders) == {}
 
 
-async def test_a_start_on_existing_data_is_quicker_than_the_first(tmp_path: Path) -> None:
-    took = []
-    for _ in range(4):
-        started = time.monotonic()
+async def test_a_start_on_existing_data_makes_no_new_database(tmp_path: Path) -> None:
+    made = []
+    for _ in range(3):
         async with running(tmp_path, valkey=True):
-            took.append(time.monotonic() - started)
-    print(f"cold start {took[0]:.2f} s, then {', '.join(f'{seconds:.2f} s' for seconds in took[1:])}")
-    assert min(took[1:]) < took[0]
+            version = (tmp_path / "postgres" / "PG_VERSION").stat()
+            made.append((version.st_ino, version.st_mtime_ns))
+    assert len(set(made)) == 1
 
 
 async def test_the_servers_and_their_guards_fit_into_ninety_megabytes(data_dir: Path) -> None:
@@ -146,7 +144,7 @@ async def test_a_growing_log_is_set_aside_and_starts_anew(data_dir: Path) -> Non
     async with running(data_dir) as servers:
         with log.open("ab") as file:
             file.write(b"x" * (LOG_LIMIT_BYTES + 1))
-        await until(lambda: log.stat().st_size < LOG_LIMIT_BYTES, seconds=3)
+        await until(lambda: log.stat().st_size < LOG_LIMIT_BYTES)
         assert log.with_name("postgres.log.1").stat().st_size > LOG_LIMIT_BYTES
         async with connected(servers.postgres) as connection:
             await connection.execute("DO $$ BEGIN RAISE LOG 'after the cut'; END $$")
@@ -188,7 +186,7 @@ async def test_a_command_beside_the_service_finds_its_servers(data_dir: Path) ->
         async with connected(found.postgres) as connection:
             assert await connection.fetchval("SELECT current_database()") == "kwork"
         other.process.send_signal(signal.SIGTERM)
-        other.process.wait(5)
+        other.process.wait(60)
         assert find_running(data_dir) is None
 
 

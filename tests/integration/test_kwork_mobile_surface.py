@@ -377,7 +377,7 @@ async def test_recovers_when_the_fault_is_over(kwork_stand: Stand, surface: Mobi
 async def test_a_dripping_kwork_ends_at_the_deadline(
     kwork_stand: Stand, surface: MobileSurface, surfaces: Open
 ) -> None:
-    kwork_stand.fault("slow", surface="api", seconds=2)
+    kwork_stand.fault("slow", surface="api", seconds=60)
     with pytest.raises(Unavailable):
         await surfaces(surface.session, deadline_seconds=0.3).orders()
 

@@ -43,7 +43,7 @@ class Outbox:
                 "base_url": self.stand.crm,
                 "api_key": self.stand.crm_key,
                 "tenant_id": tenant_id,
-                "total_timeout_seconds": 2,
+                "total_timeout_seconds": 30,
             },
         )
 
@@ -232,7 +232,7 @@ async def test_a_worker_that_dies_while_sending_leaves_nothing_doubled(
     )
     await outbox.queue(1)
     drain = asyncio.create_task(outbox.push.drain(TENANT))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while outbox.done("lead created") == 0:  # noqa: ASYNC110 - another process decides when
             await asyncio.sleep(0.02)
     await outbox.push.stop()

@@ -90,7 +90,16 @@ GOOD: dict[str, Any] = {
     "getOrderProvidedData": [{"message": "данные", "files": [FILE]}],
     "getOrderFiles": [{"id": 2, "fname": "б.txt", "url": "/files/2", "size": 11}],
     "getTracks": {
-        "messages": [{"id": 5, "sent_timestamp": 1790000000, "type": 23, "text": "", "title": "Создан"}]
+        "messages": [
+            {
+                "id": 5,
+                "sent_timestamp": 1790000000,
+                "type": 23,
+                "text": "",
+                "title": "Создан",
+                "from_id": None,
+            }
+        ]
     },
     "dialogs": [
         {"user_id": 7, "username": "buyer", "unread_count": 1, "last_message": "а", "time": 1790000000}

@@ -13,14 +13,14 @@ from app.api.cursors import order_cursor, order_window
 from app.api.describe import problems
 from app.api.queries import documented, query_of
 from app.api.v1.deps import UseCases, Viewer, role_too_low, settings_of
-from app.domain.access import Role
+from app.domain.access import Caller, Role
 from app.domain.categories import CategoryTree
 from app.domain.errors import Invalid
 from app.domain.kwork import OrderStatus, ProjectStatus
 from app.domain.listing import OrderFilter, OrderId, OrderKind, public_id
 from app.models.schemas import EventOut, EventQuery, Listed, OrderCard, OrderQuery, OrderRow
 from app.services import read_orders
-from app.services.container import LeadState
+from app.services.container import LeadState, Services
 
 router = APIRouter(prefix="/orders", tags=["orders"])
 
@@ -110,7 +110,7 @@ async def get_order(number: OrderPath, request: Request, caller: Viewer, service
     operation_id="list_order_events",
     summary="List an order's events",
     response_model=Listed[EventOut],
-    responses=problems(),
+    responses=problems(409, 429, 502),
     openapi_extra=documented(EventQuery),
 )
 async def list_order_events(
@@ -119,8 +119,14 @@ async def list_order_events(
     caller: Viewer,
     services: UseCases,
 ) -> Response:
-    """The order's thread as read last, newest first; `next_cursor` goes into `before`. Projects have none."""
+    """The order's thread as read last, newest first; `next_cursor` goes into `before`. Projects have none.
+
+    Threads are read by `POST crm-sync/sync-orders`, some orders a run. `refresh=true` reads this order's page and
+    thread now, for which the role *operator* is needed; 409 `capability_unavailable` without the mobile surface.
+    """
     wanted = OrderId.parse(number)
+    if query.refresh:
+        await _refresh(services, caller, wanted)
     async with services.database.tenant(caller.tenant_id) as scope:
         found = await read_orders.list_events(scope, wanted, query.limit, query.before)
     return rows.list_answer(
@@ -130,6 +136,14 @@ async def list_order_events(
         total=found.total,
         next_cursor=str(found.before) if found.before is not None else None,
     )
+
+
+async def _refresh(services: Services, caller: Caller, wanted: OrderId) -> None:
+    if not caller.role.includes(Role.OPERATOR):
+        raise role_too_low(Role.OPERATOR)
+    async with services.database.tenant(caller.tenant_id) as scope:
+        order = await read_orders.get_sold_order(scope, wanted)
+    await services.read_account.order(caller.tenant_id, order["account_id"], order["id"])
 
 
 def _filter(query: OrderQuery, tree: CategoryTree) -> OrderFilter:

@@ -186,6 +186,8 @@ class Drift:
 
     def __init__(self, *, lenient: bool = False) -> None:
         self.lenient = lenient
+        self.notes = 0
+        """How often something was noted; grows also when a path is met again."""
         self._paths: dict[str, None] = {}
 
     def stop(self, error: LayoutChanged) -> None:
@@ -195,6 +197,7 @@ class Drift:
         self.note(error.path)
 
     def note(self, path: str) -> None:
+        self.notes += 1
         self._paths[path] = None
 
     @property

@@ -108,7 +108,7 @@ def _order(
         stages=stages,
         cancel_requested=row.may(flag, Row.CANCEL_REQUESTED),
         unread_events=row.may(count, Row.UNREAD),
-        note=row.may(text, Row.NOTE),
+        note="" if row.raw(Row.NOTE) == "" else row.may(text, Row.NOTE),
         payment_type=None if payment is None else PAYMENT_TYPES.get(payment),
         cancelled_at=row.may(moment, *Row.CANCELLED_AT),
         cancel_reason=row.may(text, *Row.CANCEL_REASON),
@@ -128,11 +128,13 @@ async def order_details(calls: Calls, order_id: int) -> OrderDetails:
     provided, sent = await _provided(calls, order_id, row)
     details = page.maybe_inner("details")
     stages = tuple(stage(fields) for fields in rows_of(page, "stages"))
+    if row.may(flag, Row.HAS_STAGES) and not stages:
+        page.note("stages")
     order = _order(row, header.inner(Row.BUYER), _status(row, page), calls.web_url, stages)
     files = [*_files(details, calls.web_url), *sent, *await _thread_files(calls, order_id, row)]
     return OrderDetails(
         order=order,
-        description=details.may(chat_text, "description"),
+        description=details.expect(chat_text, "description"),
         provided_data=provided,
         files=tuple({file.id: file for file in reversed(files)}.values())[::-1],
         attributes=dict(_attribute(fields) for fields in rows_of(details, "attributes")),

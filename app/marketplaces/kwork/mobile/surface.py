@@ -72,6 +72,11 @@ class MobileSurface:
         """Paths of optional fields that could not be read so far, though everything else could."""
         return self._calls.drift.paths
 
+    @property
+    def drift_notes(self) -> int:
+        """How often an optional field could not be read so far."""
+        return self._calls.drift.notes
+
     async def sign_in(
         self,
         login: str,

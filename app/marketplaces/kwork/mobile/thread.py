@@ -70,15 +70,15 @@ async def _events(calls: Calls, order_id: int, before: int | None) -> list[Order
 
 
 def _event(row: Fields, order_id: int, web_url: str) -> OrderEvent:
-    number = row.may(integer, Track.TYPE)
+    number = row.expect(integer, Track.TYPE)
     return OrderEvent(
         id=row.need(identifier, Track.ID),
         order_id=order_id,
         type=number,
         kind=event_kind(number),
         at=row.need(unix, Track.AT),
-        author_id=row.may(integer, Track.AUTHOR) or None,
-        text=row.may(chat_text, Track.TEXT) or row.may(text, Track.TITLE),
+        author_id=row.expect(integer, Track.AUTHOR) or None,
+        text=row.expect(chat_text, Track.TEXT) or row.may(text, Track.TITLE),
         files=tuple(attachment(file, web_url) for file in rows_of(row, Track.FILES)),
         message_key=row.may(text, Track.KEY) or None,
     )

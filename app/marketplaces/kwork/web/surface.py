@@ -142,7 +142,8 @@ class WebSurface:
         if not first.groups and not first.known_empty:
             raise drifted(State.GROUPS, "is empty")
         items = tuple({gig.id: gig for gig in found}.values())
-        return Page(items, 1, 1, len(items), Surface.WEB)
+        missing = sum(group.count for group in first.groups) - len(items)
+        return Page(items, 1, 1, len(items), Surface.WEB, left_out=max(0, missing))
 
     async def dialogs(self, page: int = 1) -> Page[Dialog]:
         """The newest 50 dialogs [CAP]. How the site asks for more is not known."""

@@ -21,6 +21,8 @@ def read_categories(tree: Any, path: str, way: Way) -> Reading[tuple[Category, .
     found = tuple(_walk(tree, path, None, drift, _LEVELS))
     if not found:
         raise drifted(path, "holds no category")
+    if all(category.parent_id is None for category in found):
+        raise drifted(path, "holds no subrubric")
     return Reading(found, way, drift.paths)
 
 

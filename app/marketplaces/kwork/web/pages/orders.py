@@ -76,7 +76,7 @@ class OrderReader:
         order_id = row.need(values.identifier, *OrderItem.ID)
         return Order(
             id=order_id,
-            title=row.expect(values.text, *OrderItem.TITLE) or f"Заказ {order_id}",
+            title=row.expect(values.text, *OrderItem.TITLE) or "",
             status=_status(row),
             price_kopecks=row.expect(values.display_kopecks, *OrderItem.PRICE),
             currency=CURRENCY,
@@ -88,7 +88,7 @@ class OrderReader:
             progress=row.may(values.count, *OrderItem.PROGRESS),
             has_stages=row.may(values.truth, *OrderItem.STAGES),
             cancel_requested=row.may(values.truth, *OrderItem.CANCEL),
-            note=row.may(values.text, *OrderItem.NOTE),
+            note="" if row.raw(OrderItem.NOTE[0]) == "" else row.may(values.text, *OrderItem.NOTE),
         )
 
 

@@ -40,19 +40,21 @@ def _from_cards(
         projects = read_cards(document, site)
         if not projects:
             raise error
-        number, last, total = _paging_around(document, len(projects), asked)
+        number, last, total, missing = _paging_around(document, len(projects), asked)
     except LayoutChanged:
         raise error from None
-    page = Page(tuple(projects), number, last, total, Surface.WEB)
+    page = Page(tuple(projects), number, last, total, Surface.WEB, left_out=missing)
     return Reading(page, Way.CARDS, drift=(error.path,))
 
 
-def _paging_around(document: Document, rows: int, asked: int | None) -> tuple[int, int | None, int | None]:
+def _paging_around(
+    document: Document, rows: int, asked: int | None
+) -> tuple[int, int | None, int | None, int]:
     """The state's paging where there is one: it must fit the cards; without it last and total are unknown."""
     drift = Drift()
     state = Fields(document.state if document.has_state else {}, "", drift)
     if State.PAGINATION not in state:
-        return asked or 1, None, None
+        return asked or 1, None, None, 0
     return _checked(_paging(state), rows, asked, drift)
 
 
@@ -71,8 +73,9 @@ def _from_state(document: Document, site: str, asked: int | None, drift: Drift) 
     reader = WantReader(site, state.maybe_inner(State.OWN_FLAGS), signed_in=document.signed_in is True)
     read = Rows(rows, path, reader, drift)
     try:
-        number, last, total = _checked(paging, read.count, asked, drift)
-        page = Page(read.items, number, last, total, Surface.WEB)
+        number, last, total, missing = _checked(paging, read.count, asked, drift)
+        left_out = missing + len(read.unreadable)
+        page = Page(read.items, number, last, total, Surface.WEB, left_out=left_out)
     except LayoutChanged as error:
         drift.stop(error)
         page = Page(read.items, asked or 1, None, None, Surface.WEB)
@@ -102,8 +105,8 @@ def _rows(state: Fields, paging: Fields, drift: Drift) -> tuple[str, Any]:
     raise drifted(State.WANTS, "is missing or no list")
 
 
-def _checked(paging: Fields, rows: int, asked: int | None, drift: Drift) -> tuple[int, int, int]:
-    """Page number, last page, total. An empty page is known to be empty only when the paging says so."""
+def _checked(paging: Fields, rows: int, asked: int | None, drift: Drift) -> tuple[int, int, int, int]:
+    """Page number, last page, total, rows too few. An empty page is known to be empty only when the paging says so."""
     number = paging.need(values.identifier, *Pagination.CURRENT)
     last = paging.need(values.identifier, *Pagination.LAST)
     size = paging.need(values.identifier, *Pagination.SIZE)
@@ -119,7 +122,7 @@ def _checked(paging: Fields, rows: int, asked: int | None, drift: Drift) -> tupl
     if rows != expected:
         _refuse_fill(paging, rows, expected, rest)
         drift.note(State.WANTS)
-    return number, last, total
+    return number, last, total, max(0, expected - rows)
 
 
 def _refuse_fill(paging: Fields, rows: int, expected: int, rest: int) -> None:
