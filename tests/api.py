@@ -237,6 +237,7 @@ class Shop:
     partner: str
     canary: str
     file_id: UUID
+    write_id: UUID
     webhook_id: UUID
     delivery_id: UUID
 
@@ -284,6 +285,15 @@ async def stock(owner: asyncpg.Connection, tenant_id: str, number: int) -> Shop:
         number,
         canary,
     )
+    write_id = await owner.fetchval(
+        "INSERT INTO kwork_writes (tenant_id, account_id, action, target, payload, payload_hash, actor, mode, state, "
+        "plan, expires_at) VALUES ($1, $2, 'mark_read', 'dialog:' || $3::bigint, jsonb_build_object('username', $4::text, "
+        "'user_id', $3::bigint), '', 'somebody', 'approval', 'prepared', '[{}]', now() + interval '1 hour') RETURNING id",
+        tenant_id,
+        account_id,
+        number,
+        canary,
+    )
     file_id = await add_file_row(owner, tenant_id, f"{canary}.txt", canary.encode())
     await owner.execute("INSERT INTO event_heads (tenant_id, last_id) VALUES ($1, 1)", tenant_id)
     await owner.execute(
@@ -315,6 +325,7 @@ async def stock(owner: asyncpg.Connection, tenant_id: str, number: int) -> Shop:
         f"partner_of_{tenant_id}",
         canary,
         file_id,
+        write_id,
         webhook_id,
         delivery_id,
     )

@@ -104,6 +104,21 @@ async def answered(services: Services, write: Write) -> Response:
     return json_answer(await shown(services, write), 200 if write.state.is_done else 202)
 
 
+async def account_or_only(services: Services, caller: Caller, account_id: UUID | None) -> UUID:
+    """The named account, or the tenant's only one. Raises ``NotFound``, ``Conflict`` (``account_needed``)."""
+    if account_id is not None:
+        return (await services.accounts.get_account(caller.tenant_id, account_id)).id
+    accounts, total = await services.accounts.list_accounts(caller.tenant_id, page=1, limit=2)
+    if total != 1:
+        raise Conflict(
+            "Укажите account_id: от имени какого аккаунта это сделать."
+            if total
+            else "Нет ни одного аккаунта Kwork: подключите его (POST /api/v1/accounts).",
+            code="account_needed",
+        )
+    return accounts[0].id
+
+
 class NotSent(Conflict):
     """A write that surely never reached Kwork."""
 

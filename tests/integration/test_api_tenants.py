@@ -45,6 +45,10 @@ def file(shop: Shop) -> dict[str, object]:
     return {"id": shop.file_id}
 
 
+def write(shop: Shop) -> dict[str, object]:
+    return {"id": shop.write_id}
+
+
 def webhook(shop: Shop) -> dict[str, object]:
     return {"id": shop.webhook_id}
 
@@ -103,6 +107,68 @@ CASES: dict[str, Case] = {
     "get_order_file": Case(
         path=lambda shop: {"id": f"order-{shop.order_id}", "file_id": "77"}, shows_canary=False, status=409
     ),
+    "respond_to_project": Case(
+        role="operator",
+        path=lambda shop: {"id": f"project-{shop.order_id}"},
+        body={"message": "x" * 150, "price": 1000, "duration_days": 3},
+        shows_canary=False,
+        status=409,
+    ),
+    "change_order_stage": Case(
+        role="operator",
+        path=lambda shop: {"id": f"order-{shop.order_id}"},
+        body={"action": "take_order"},
+        shows_canary=False,
+        status=409,
+    ),
+    "deliver_order": Case(
+        role="operator",
+        path=lambda shop: {"id": f"order-{shop.order_id}"},
+        body={"message": "x"},
+        shows_canary=False,
+        status=409,
+    ),
+    "send_message": Case(
+        role="operator",
+        path=lambda shop: {"dialog_id": shop.dialog_id},
+        body={"message": "x"},
+        shows_canary=False,
+        status=409,
+    ),
+    "mark_dialog_read": Case(
+        role="operator", path=lambda shop: {"dialog_id": shop.dialog_id}, shows_canary=False, status=409
+    ),
+    "edit_gig": Case(
+        role="operator",
+        path=lambda shop: {"id": shop.gig_id},
+        body={"title": "x"},
+        shows_canary=False,
+        status=409,
+    ),
+    "pause_gig": Case(role="operator", path=lambda shop: {"id": shop.gig_id}, shows_canary=False, status=409),
+    "start_gig": Case(role="operator", path=lambda shop: {"id": shop.gig_id}, shows_canary=False, status=409),
+    "list_writes": Case(),
+    "get_write": Case(path=write),
+    "confirm_write": Case(role="operator", path=write, shows_canary=False, status=409),
+    "cancel_write": Case(role="operator", path=write),
+    "resolve_write": Case(
+        role="operator",
+        path=write,
+        body={"happened": True, "reason": "x"},
+        shows_canary=False,
+        status=409,
+    ),
+    "continue_write": Case(role="operator", path=write, shows_canary=False, status=409),
+    "list_offers": Case(shows_canary=False, status=409),
+    "delete_offer": Case(
+        role="operator",
+        path=lambda shop: {"id": shop.order_id},
+        query={"project_id": "5"},
+        shows_canary=False,
+        status=409,
+    ),
+    "get_tenant_settings": Case(shows_canary=False),
+    "change_tenant_settings": Case(role="admin", body={"writes": {"offers_per_day": 3}}, shows_canary=False),
     "delete_account": Case(role="admin", path=account, shows_canary=False, status=204),
 }
 
@@ -154,7 +220,7 @@ async def shops(api: Api, owner: asyncpg.Connection) -> tuple[Shop, Shop]:
 ATTACHED = json.dumps(
     {"files": [{"id": "77", "name": "a.txt", "url": f"{NOWHERE}/files/a/a.txt", "size": 1}]}
 )
-NO_SHOP = Shop("nobody", NOBODY, 999, 999, NOBODY, "nobody", "", NOBODY, NOBODY, NOBODY)
+NO_SHOP = Shop("nobody", NOBODY, 999, 999, NOBODY, "nobody", "", NOBODY, NOBODY, NOBODY, NOBODY)
 
 
 async def call(
@@ -175,8 +241,12 @@ async def call(
         return await client.request(method, path.format(**ids), params=query or None, **given)
 
 
+KWORKS_OWN = {"respond_to_project", "delete_offer"}
+"""Their ids are Kwork's own, the same for everybody; whose account acts is told in query or body."""
+
+
 def needs_ids() -> list[str]:
-    return [name for name, (_, path, _) in OPERATIONS.items() if "{" in path]
+    return [name for name, (_, path, _) in OPERATIONS.items() if "{" in path and name not in KWORKS_OWN]
 
 
 def takes_query(parameter: str) -> list[str]:
@@ -245,8 +315,10 @@ async def test_another_tenants_account_in_the_body_answers_like_an_unknown_one(
     api: Api, shops: tuple[Shop, Shop], name: str
 ) -> None:
     theirs, nobodys = {"account_id": str(shops[1].account_id)}, {"account_id": str(NOBODY)}
-    foreign = await call(api, name, {}, access=token("a"), body=theirs)
-    unknown = await call(api, name, {}, access=token("a"), body=nobodys)
+    ids = CASES[name].path(shops[0])
+    rest = (CASES[name].body or {}) if name in KWORKS_OWN else {}
+    foreign = await call(api, name, ids, access=token("a"), body=rest | theirs)
+    unknown = await call(api, name, ids, access=token("a"), body=rest | nobodys)
     assert (foreign.status_code, foreign.content) == (unknown.status_code, unknown.content)
     assert foreign.status_code == 404
 
@@ -327,6 +399,8 @@ async def test_the_repositories_alone_keep_tenants_apart(
         "users",
         "revoked_tokens",
         "files",
+        "kwork_writes",
+        "tenant_settings",
         "events",
         "event_heads",
         "webhooks",

@@ -10,9 +10,9 @@ from fastapi import APIRouter, Response
 
 from app.api.v1.deps import Operator, UseCases
 from app.api.v1.orders import OrderPath
-from app.api.write_answers import ANSWERS, Asked, Outcome, sent
+from app.api.write_answers import ANSWERS, Asked, Outcome, account_or_only, sent
 from app.domain.access import Caller
-from app.domain.errors import Conflict, Invalid, NotFound
+from app.domain.errors import Invalid, NotFound
 from app.domain.listing import OrderId, OrderKind
 from app.domain.writes import WriteAction
 from app.models.write_schemas import DeliverIn, OrderStageIn, RespondIn
@@ -52,7 +52,7 @@ async def respond_to_project(
     wanted = OrderId.parse(number)
     if wanted.kind is OrderKind.ORDER:
         raise NotFound("Откликнуться можно только на проект биржи.")
-    account_id = body.account_id or await _only_account(services, caller)
+    account_id = await account_or_only(services, caller, body.account_id)
     payload = {
         "message": body.message,
         "price_kopecks": int(body.price * 100),
@@ -139,18 +139,6 @@ async def _order(services: Services, caller: Caller, number: str) -> tuple[UUID,
     async with services.database.tenant(caller.tenant_id) as scope:
         found = await read_orders.get_order(scope, OrderId(OrderKind.ORDER, wanted.number))
     return found["account_id"], wanted.number
-
-
-async def _only_account(services: Services, caller: Caller) -> UUID:
-    accounts, total = await services.accounts.list_accounts(caller.tenant_id, page=1, limit=2)
-    if total != 1:
-        raise Conflict(
-            "Укажите account_id: от имени какого аккаунта откликнуться."
-            if total
-            else "Нет ни одного аккаунта Kwork: подключите его (POST /api/v1/accounts).",
-            code="account_needed",
-        )
-    return accounts[0].id
 
 
 def _action(body: OrderStageIn) -> WriteAction:

@@ -12,7 +12,17 @@ from app.api.describe import problems
 from app.api.queries import documented, query_of
 from app.api.rows import json_answer, list_answer
 from app.api.v1.deps import Admin, Operator, UseCases, Viewer
-from app.api.write_answers import ANSWERS, Asked, Outcome, answered, row, rules_row, sent, shown
+from app.api.write_answers import (
+    ANSWERS,
+    Asked,
+    Outcome,
+    account_or_only,
+    answered,
+    row,
+    rules_row,
+    sent,
+    shown,
+)
 from app.domain.errors import Invalid
 from app.domain.kwork import Page
 from app.domain.writes import WriteAction, WriteState
@@ -141,7 +151,7 @@ async def continue_write(write_id: WritePath, caller: Operator, services: UseCas
 async def list_offers(
     caller: Viewer,
     services: UseCases,
-    account_id: Annotated[UUID, Query(description="The account whose offers to show.")],
+    account_id: Annotated[UUID | None, Query(description="Needed where the tenant has several.")] = None,
     page: Annotated[int, Query(ge=1, le=10_000)] = 1,
 ) -> Response:
     """Read from Kwork now, as many a page as Kwork gives; needs the mobile surface."""
@@ -149,7 +159,8 @@ async def list_offers(
     async def read(client: KworkClient) -> Page[Offer]:
         return await client.writing.offers(page)
 
-    found = await services.accounts.with_client(caller.tenant_id, account_id, read, reading="offers")
+    account = await account_or_only(services, caller, account_id)
+    found = await services.accounts.with_client(caller.tenant_id, account, read, reading="offers")
     items = [_offer(offer) for offer in found.items]
     return list_answer(
         items, page=page, limit=max(len(items), 1), total=found.total or len(items), next_cursor=None
@@ -169,12 +180,13 @@ async def delete_offer(
     caller: Operator,
     services: UseCases,
     *,
-    account_id: Annotated[UUID, Query(description="The account whose offer it is.")],
     project_id: Annotated[int, Query(ge=1, le=2**62, description="The project it was made on.")],
+    account_id: Annotated[UUID | None, Query(description="Needed where the tenant has several.")] = None,
 ) -> Response:
     """The connects it cost do not come back."""
+    account = await account_or_only(services, caller, account_id)
     return await sent(
-        services, caller, how, account_id=account_id, action=WriteAction.DELETE_OFFER,
+        services, caller, how, account_id=account, action=WriteAction.DELETE_OFFER,
         target=f"project:{project_id}", payload={"offer_id": offer_id},
     )  # fmt: skip
 
