@@ -149,8 +149,8 @@ CASES: dict[str, Case] = {
     "start_gig": Case(role="operator", path=lambda shop: {"id": shop.gig_id}, shows_canary=False, status=409),
     "list_writes": Case(),
     "get_write": Case(path=write),
-    "confirm_write": Case(role="operator", path=write, shows_canary=False, status=409),
     "cancel_write": Case(role="operator", path=write),
+    "confirm_write": Case(role="operator", path=write, shows_canary=False, status=409),
     "resolve_write": Case(
         role="operator",
         path=write,
