@@ -137,7 +137,8 @@ def test_every_route_answers_the_same_with_and_without_a_slash(running: Service)
             body = (
                 {"content": b"{}", "headers": {"Content-Type": "application/json"}} if method != "GET" else {}
             )
-            plain, slashed = (client.request(method, place + end, **body) for end in ("", "/"))
+            query = {"follow": "false"} if path.endswith("/events") else None  # it would go on for ever
+            plain, slashed = (client.request(method, place + end, params=query, **body) for end in ("", "/"))
             assert plain.status_code == slashed.status_code, (method, path)
             assert plain.headers["content-type"] == slashed.headers["content-type"], (method, path)
             if plain.status_code >= 400:
