@@ -188,10 +188,6 @@ class WriteRules:
     messages_per_day: int = 300
     connects_floor: int = 0
     """An offer that would leave fewer connects than this is not sent."""
-    respond_by_browser: bool = False
-    """Offers go through the real form in a browser instead of its calls."""
-    hand_in_by_browser: bool = False
-    """Handing in on the order's page, by visible names: unverified on the live site."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,8 +60,7 @@ class DeliverOrder:
         contents: list[tuple[WriteAction, Mapping[str, Any]]] = [
             (WriteAction.UPLOAD_FILE, {"file_id": file_id}) for file_id in payload["file_ids"]
         ]
-        hand_in = {"stage_ids": payload["stage_ids"], "by_browser": payload.get("by_browser", False)}
-        contents.append((WriteAction.HAND_IN, hand_in))
+        contents.append((WriteAction.HAND_IN, {"stage_ids": payload["stage_ids"]}))
         if payload["message"]:
             contents.append(
                 (WriteAction.SEND_MESSAGE, {"text": payload["message"], "order_id": parent.number})
