@@ -21,7 +21,7 @@ from app.domain.listing import OrderId
 from app.marketplaces.kwork.browser import KworkBrowser
 from app.repositories.accounts import Accounts as AccountRows
 from app.repositories.chats import Chats
-from app.repositories.orders import Orders
+from app.repositories.orders import Orders, PageReading
 from app.services.kwork_client import KworkClient
 from tests.accounts import TENANT, Accounts, accounts_at
 from tests.api import Api, add_project, build_api, token
@@ -54,7 +54,7 @@ class Desk:
             page, details = await client.orders(), await client.order_details(order["id"])
             async with self.api.database.tenant(TENANT) as scope:
                 await Orders(scope).save(self.account.id, [*page.items, details.order])
-                await Orders(scope).save_details(details)
+                await Orders(scope).save_page(order["id"], PageReading(details, True, None, False))
 
         await self.accounts.use_cases.with_client(TENANT, self.account.id, work)
         self.stand.clear_journal()
@@ -75,7 +75,9 @@ class Desk:
                 await chats.save_dialogs(self.account.id, [dialog])
                 stored = (await chats.stale_dialogs(self.account.id))[0]
                 for one in pages:
-                    await chats.save_messages(stored.id, one.items, read_at=datetime.now(UTC))
+                    await chats.save_messages(
+                        stored.id, one.items, read_at=datetime.now(UTC), seen=stored.newest
+                    )
 
         await self.accounts.use_cases.with_client(TENANT, self.account.id, work)
         self.stand.clear_journal()

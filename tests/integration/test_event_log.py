@@ -19,7 +19,7 @@ from app.repositories.accounts import Accounts
 from app.repositories.chats import Chats
 from app.repositories.events import Events
 from app.repositories.news import MESSAGES, ORDERS, FirstReadings
-from app.repositories.orders import Orders
+from app.repositories.orders import Orders, PageReading
 
 TENANT = "studio"
 ALL = EventFilter()
@@ -235,9 +235,11 @@ async def test_an_old_thread_read_for_the_first_time_is_no_news(log: Database, a
     await save_orders(log, account_id, order(1))
     await known_whole(log, account_id, ORDERS)
     async with log.tenant(TENANT) as scope:
-        await Orders(scope).save_events(1, [entry(1, BEGAN - timedelta(days=30)), entry(2, LATER)])
+        await Orders(scope).save_page(
+            1, PageReading(None, False, [entry(1, BEGAN - timedelta(days=30)), entry(2, LATER)], True)
+        )
     async with log.tenant(TENANT) as scope:
-        await Orders(scope).save_events(1, [entry(2, LATER), entry(3, LATER)])
+        await Orders(scope).save_page(1, PageReading(None, False, [entry(2, LATER), entry(3, LATER)], True))
     found = await read(log)
     assert [(event.type, event.data["event_id"]) for event in found] == [
         ("order.event", 2),
@@ -259,7 +261,7 @@ def message(number: int, *, incoming: bool = True, at: datetime = LATER, read: b
 
 async def save_messages(log: Database, dialog_id: UUID, *messages: Message) -> None:
     async with log.tenant(TENANT) as scope:
-        await Chats(scope).save_messages(dialog_id, messages, read_at=LATER)
+        await Chats(scope).save_messages(dialog_id, messages, read_at=LATER, seen="")
 
 
 async def test_messages_are_told_once_each_way_and_backlog_is_not(log: Database, account_id: UUID) -> None:
