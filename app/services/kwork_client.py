@@ -38,6 +38,7 @@ from app.marketplaces.kwork.mobile import methods
 from app.marketplaces.kwork.mobile.surface import MobileSurface
 from app.marketplaces.kwork.transport import Transport
 from app.marketplaces.kwork.web import paths
+from app.marketplaces.kwork.web.order_of_pages import COUNTED_FROM_THE_END
 from app.marketplaces.kwork.web.surface import DriftReport, WebSurface, log_drift
 from app.services.kwork_capabilities import CapabilityReport, Reach, report, surfaces_for
 from app.services.kwork_writing import KworkWriting
@@ -233,7 +234,8 @@ class KworkClient:
         try:
             return await self._on(ways[0], readers)
         except LayoutChanged as error:
-            if len(ways) == 1:
+            # Pages that stand in another order are no better on the next surface.
+            if len(ways) == 1 or error.path == COUNTED_FROM_THE_END:
                 raise
             self._note(DriftReport(f"{capability.value} ({ways[0].value})", (error.path,), ()))
             return await self._on(ways[1], readers)

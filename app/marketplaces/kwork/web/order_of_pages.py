@@ -8,6 +8,9 @@ from datetime import datetime
 from app.domain.kwork import Page, Project, ProjectFilter
 from app.marketplaces.kwork.values import drifted
 
+COUNTED_FROM_THE_END = "pagination.current_page"
+"""The path such a drift is told with."""
+
 _FRESH_SECONDS = 120.0
 """Between two pages of one walk. After a longer pause the list may have moved by whole pages."""
 
@@ -28,4 +31,4 @@ class OrderOfPages:
         if before is None or before[:2] != (wanted, page.number - 1):
             return
         if now - before[3] < _FRESH_SECONDS and newest > before[2]:
-            raise drifted("pagination.current_page", "seems to be counted from the end")
+            raise drifted(COUNTED_FROM_THE_END, "seems to be counted from the end")
