@@ -72,6 +72,9 @@ def _ours(bed: Bed) -> tuple[FastAPI, str]:
         push_leads=None,  # type: ignore[arg-type]
         read_account=None,  # type: ignore[arg-type]
         sync=None,
+        streams=None,  # type: ignore[arg-type]
+        webhooks=None,  # type: ignore[arg-type]
+        writes=None,  # type: ignore[arg-type]
         files=None,  # type: ignore[arg-type]
         receive_files=None,  # type: ignore[arg-type]
         attachments=None,  # type: ignore[arg-type]
