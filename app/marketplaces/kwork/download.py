@@ -100,9 +100,9 @@ def _moved(response: httpx2.Response, address: str) -> str | None:
     target = _joined(address, location)
     path = urlsplit(target).path
     if path.rstrip("/") == paths.LOGIN:
-        raise AuthExpired("Kwork sends to the login page")
+        raise AuthExpired("Kwork отправляет на страницу входа: сессия закончилась.")
     if path == "/not_access.php":
-        raise Blocked("Kwork shows its page for blocked visitors", code="kwork_blocked")
+        raise Blocked("Kwork показывает страницу для заблокированных посетителей.", code="kwork_blocked")
     return target
 
 
@@ -135,11 +135,11 @@ def _refused(response: httpx2.Response, page: bytes, is_home: bool) -> Exception
         case 404 | 410:
             found = NotFound("Этого файла на Kwork больше нет.", code="attachment_gone")
         case 401:
-            found = AuthExpired("Kwork answers 401")
+            found = AuthExpired("Kwork ответил 401: сессия закончилась.")
         case 403:
             found = _forbidden(page, is_home)
         case 429:
-            found = RateLimited("Kwork asks to slow down", retry_after=wait or DEFAULT_RETRY_SECONDS)
+            found = RateLimited("Kwork просит обращаться реже.", retry_after=wait or DEFAULT_RETRY_SECONDS)
         case _ if status >= 500:
             found = Unavailable(f"Kwork ответил ошибкой HTTP {status}.", retry_after=wait)
         case _:
@@ -150,7 +150,7 @@ def _refused(response: httpx2.Response, page: bytes, is_home: bool) -> Exception
 def _forbidden(page: bytes, is_home: bool) -> Exception:
     """The site's own 403 is a wall [LIVE]; a file host's may concern the one file."""
     if is_home or isinstance(page_refusal(page.decode("utf-8", "replace"), "attachment"), Blocked):
-        return Blocked("Kwork refuses this address or account (HTTP 403)", code="kwork_blocked")
+        return Blocked("Kwork отказывает этому адресу или аккаунту (HTTP 403).", code="kwork_blocked")
     return Rejected("Kwork не отдаёт этот файл аккаунту (HTTP 403).", code="attachment_refused")
 
 
@@ -167,7 +167,7 @@ def _refuse_page(page: bytes, *, pages_allowed: bool) -> None:
     else:
         refuse_walls(kind)
         if kind is PageKind.LOGIN or (document.is_kwork and document.signed_in is False):
-            raise AuthExpired("Kwork shows a page of a visitor who is not signed in")
+            raise AuthExpired("Kwork показывает страницу гостя: сессия закончилась.")
     raise Rejected("Вместо файла Kwork прислал страницу.", code="attachment_refused")
 
 

@@ -318,7 +318,11 @@ def _refuse_server_error(answer: Answer, write: bool) -> None:
 
 
 def _unclear(what: str, write: bool) -> Ambiguous | Unavailable:
-    return Ambiguous(f"{what}: выполнено ли действие, неизвестно.") if write else Unavailable(f"{what}.")
+    return (
+        Ambiguous(f"{what}: выполнено ли действие, неизвестно.")
+        if write
+        else Unavailable(f"{what}. Повторите позже.")
+    )
 
 
 def _form(form: Mapping[str, Any] | Pairs | None, headers: Mapping[str, str]) -> dict[str, Any]:

@@ -60,6 +60,6 @@ def _refuse(status: int) -> None:
     if status == 403:
         raise Blocked("Kwork отказал в доступе (HTTP 403).", code="kwork_blocked")
     if status == 429:
-        raise RateLimited("Kwork asks to slow down", retry_after=DEFAULT_RETRY_SECONDS)
+        raise RateLimited("Kwork просит обращаться реже.", retry_after=DEFAULT_RETRY_SECONDS)
     if status >= 500:
         raise Unavailable(f"Kwork ответил ошибкой HTTP {status}.")

@@ -218,7 +218,7 @@ class WebSurface:
         self._fetch.need_session()
         document = await self._own_page()
         if document is None or document.signed_in is not True:
-            raise AuthExpired("Kwork does not take these cookies for a signed-in user")
+            raise AuthExpired("С этими cookies Kwork не считает никого вошедшим.")
         settings = document.window.get(Window.PULL_MODULE)
         found = settings.get(Window.PULL_CHANNEL) if isinstance(settings, dict) else None
         if not isinstance(found, str) or not found:
