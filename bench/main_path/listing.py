@@ -78,9 +78,6 @@ def _ours(bed: Bed) -> tuple[FastAPI, str]:
         files=None,  # type: ignore[arg-type]
         receive_files=None,  # type: ignore[arg-type]
         attachments=None,  # type: ignore[arg-type]
-        streams=None,  # type: ignore[arg-type]
-        webhooks=None,  # type: ignore[arg-type]
-        writes=None,  # type: ignore[arg-type]
     )
     token, _ = tokens.issue(subject="bench", email="bench@example.com", tenant_id=TENANT, role="admin")
     return create_app(services, bed.settings), token
