@@ -20,11 +20,12 @@ from app.domain.errors import AuthExpired, ServiceError
 from app.domain.kwork import Surface
 from app.domain.writes import Checked, Finding, Found, Write, WriteAction
 from app.domain.writing import Answered, Marker, PlannedCall
+from app.services.admit_write import Wanted
 from app.services.deliver_order import DeliverOrder
 from app.services.perform_write import PerformWrite
 from app.services.reconcile_writes import ReconcileWrites
 from app.services.write_handlers import Handlers, Hands, WriteHandler
-from app.services.writes import Wanted, WritesService
+from app.services.writes import WritesService
 
 TENANT = "studio"
 

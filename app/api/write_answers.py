@@ -15,8 +15,8 @@ from app.domain.access import Caller
 from app.domain.errors import Conflict
 from app.domain.writes import Write, WriteAction, WriteRefused, WriteState
 from app.models.write_schemas import DryRunOut, WriteOut
+from app.services.admit_write import Wanted
 from app.services.container import Services
-from app.services.writes import Wanted
 
 ANSWERS: dict[int | str, dict[str, Any]] = {
     202: {

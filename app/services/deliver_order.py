@@ -23,7 +23,7 @@ from app.services.connect_account import ConnectAccount
 from app.services.kwork_client import KworkClient
 from app.services.perform_write import HOLD_SECONDS, UNCLEAR, PerformWrite
 from app.services.reconcile_writes import ReconcileWrites
-from app.services.settled_writes import after_settling
+from app.services.settled_writes import settle
 from app.services.write_handlers import Handlers
 
 log = structlog.get_logger(__name__)
@@ -171,8 +171,7 @@ class DeliverOrder:
         problem: Problem | None = None,
     ) -> None:
         async with self._database.tenant(parent.tenant_id) as scope:
-            await Writes(scope).settle(parent, state, came_from=_OPEN, outcome=outcome, problem=problem)
-            await after_settling(scope, parent.id)
+            await settle(scope, parent, state, came_from=_OPEN, outcome=outcome, problem=problem)
         log.info("write_settled", write=str(parent.id), action=parent.action.value, state=state.value)
 
 

@@ -18,6 +18,7 @@ import structlog
 
 from app.core.database import Database
 from app.core.failpoints import failpoint
+from app.core.patience import when_database_is_back
 from app.domain.errors import (
     Ambiguous,
     Blocked,
@@ -43,7 +44,7 @@ from app.repositories.tenant_settings import TenantSettings
 from app.repositories.writes import WriteLost, Writes
 from app.services.connect_account import ConnectAccount
 from app.services.kwork_client import KworkClient
-from app.services.settled_writes import after_settling
+from app.services.settled_writes import settle
 from app.services.write_handlers import FilesAtHand, Handlers, Hands
 
 log = structlog.get_logger(__name__)
@@ -220,11 +221,15 @@ class PerformWrite:
         problem: Problem | None = None,
     ) -> None:
         came_from = (*_UNSENT, *_ON_ITS_WAY) if state is WriteState.SUCCEEDED else _ON_ITS_WAY
-        async with self._database.tenant(write.tenant_id) as scope:
-            moved = await Writes(scope).settle(
-                write, state, came_from=came_from, outcome=outcome, problem=problem
-            )
-            await after_settling(scope, write.id)
+
+        async def save() -> bool:
+            async with self._database.tenant(write.tenant_id) as scope:
+                return await settle(
+                    scope, write, state, came_from=came_from, outcome=outcome, problem=problem
+                )
+
+        # What Kwork said is worth waiting for: forgotten, it would have to be looked up there again.
+        moved = await when_database_is_back(save, seconds=HOLD_SECONDS / 2)
         log.info(
             "write_settled", write=str(write.id), action=write.action.value, state=state.value, kept=moved
         )
@@ -232,8 +237,7 @@ class PerformWrite:
     async def _refuse(self, write: Write, problem: Problem) -> None:
         """Nothing has left. What stands behind the mark already stays as it is."""
         async with self._database.tenant(write.tenant_id) as scope:
-            await Writes(scope).settle(write, WriteState.REFUSED, came_from=_UNSENT, problem=problem)
-            await after_settling(scope, write.id)
+            await settle(scope, write, WriteState.REFUSED, came_from=_UNSENT, problem=problem)
 
     async def _finish(self, write: Write, hands: Hands, outcome: Mapping[str, Any]) -> None:
         try:

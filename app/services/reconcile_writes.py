@@ -14,7 +14,7 @@ from app.repositories.writes import Writes
 from app.services.connect_account import ConnectAccount
 from app.services.kwork_client import KworkClient
 from app.services.perform_write import HOLD_SECONDS, PerformWrite
-from app.services.settled_writes import after_settling
+from app.services.settled_writes import settle
 from app.services.write_handlers import Handlers
 
 log = structlog.get_logger(__name__)
@@ -76,8 +76,7 @@ class ReconcileWrites:
             else:
                 await writes.looked_up(write, due_in=self._wait(write, finding), problem=_told(finding))
                 return
-            await writes.settle(write, state, came_from=(WriteState.UNKNOWN,), outcome=finding.outcome)
-            await after_settling(scope, write.id)
+            await settle(scope, write, state, came_from=(WriteState.UNKNOWN,), outcome=finding.outcome)
         log.info("write_reconciled", write=str(write.id), action=write.action.value, state=state.value)
 
     def _is_late_enough(self, write: Write) -> bool:

@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from app.core.database import TenantConnection
 from app.domain.events import EventType
+from app.domain.writes import Problem, Write, WriteState
 from app.repositories.events import Events
 from app.repositories.files import FileRows
 from app.repositories.writes import Writes
+
+
+async def settle(
+    scope: TenantConnection,
+    write: Write,
+    state: WriteState,
+    *,
+    came_from: Sequence[WriteState],
+    outcome: Mapping[str, Any] | None = None,
+    problem: Problem | None = None,
+) -> bool:
+    """Moves the write and does what follows; ``False``, and nothing, when it is not ours or stands elsewhere."""
+    moved = await Writes(scope).settle(write, state, came_from=came_from, outcome=outcome, problem=problem)
+    if moved:
+        await after_settling(scope, write.id)
+    return moved
 
 
 async def after_settling(scope: TenantConnection, write_id: UUID) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -38,14 +39,14 @@ class Hands:
     """Of a step: its parent's steps before it, with what came out of them."""
 
 
-class WriteHandler:
+class WriteHandler(ABC):
     """One kind of write. Everything here reads or prepares, but for the one call that ``prepare`` gives back."""
 
     action: WriteAction
 
+    @abstractmethod
     async def check(self, write: Write, hands: Hands) -> Checked:
         """Whether Kwork would take it, by reading only. Raises the rule that fails (``Invalid``, ``Conflict`` …)."""
-        raise NotImplementedError
 
     async def prepare(self, write: Write, checked: Checked, hands: Hands) -> PlannedCall:
         """Sends what may be repeated and gives back the call that may not."""

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import asyncpg
-import orjson
 import structlog
 
-from app.core.database import Database, TenantConnection
+from app.core.database import Database
 from app.core.failpoints import failpoint
 from app.domain.access import Caller, Role
-from app.domain.errors import Conflict, Forbidden, Invalid
+from app.domain.errors import Conflict, Forbidden
 from app.domain.writes import (
     STANDING_STATES,
     Checked,
@@ -29,13 +25,21 @@ from app.domain.writes import (
     WriteMode,
     WriteRules,
     WriteState,
-    WriteTooMany,
 )
 from app.repositories.accounts import Accounts
 from app.repositories.audit import Audit
 from app.repositories.tenant_settings import TenantSettings
 from app.repositories.writes import NewWrite, Writes
 from app.services.account_states import refuse_forbidden
+from app.services.admit_write import (
+    Wanted,
+    known_by_key,
+    new_write,
+    refuse_obstacles,
+    rules_of,
+    switched_off,
+    unsaved,
+)
 from app.services.connect_account import ConnectAccount
 from app.services.deliver_order import DeliverOrder
 from app.services.perform_write import PerformWrite, keep_floor
@@ -45,26 +49,8 @@ from app.services.write_handlers import FilesAtHand, Handlers, uploads
 
 log = structlog.get_logger(__name__)
 
-_DAY = 24 * 3600.0
-_DIRECT_SECONDS = 600.0
-"""What a dead worker left unsent goes out within that time, or never."""
-_TWIN_SECONDS = 60.0
 _POLL_SECONDS = 0.05
-_CAPS: Mapping[WriteAction, str] = {
-    WriteAction.RESPOND: "offers_per_day",
-    WriteAction.SEND_MESSAGE: "messages_per_day",
-}
 _BATCH = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A write somebody asks for."""
-
-    account_id: UUID
-    action: WriteAction
-    target: str
-    payload: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +93,7 @@ class WritesService:
         ``WriteInTheWay``, ``WriteTooMany``, ``Invalid`` (``idempotency_key_reused``), ``StateForbids``, ``NotFound``.
         """
         rules = await self._admitted(caller.tenant_id)
-        new = _new_write(caller, wanted, rules, key)
+        new = new_write(caller, wanted, rules, key)
         write, is_new = await self._added(caller.tenant_id, new, rules)
         if is_new:
             failpoint("write.added")
@@ -124,10 +110,10 @@ class WritesService:
     async def dry_run(self, caller: Caller, wanted: Wanted) -> DryRun:
         """Validates by reading and shows the exact requests; nothing is kept or sent. Raises the rule that fails."""
         rules = await self._admitted(caller.tenant_id)
-        new = _new_write(caller, wanted, rules, None)
+        new = new_write(caller, wanted, rules, None)
         async with self._database.tenant(caller.tenant_id) as scope:
-            await _refuse_obstacles(scope, new, rules)
-        write = _unsaved(caller.tenant_id, new)
+            await refuse_obstacles(scope, new, rules)
+        write = unsaved(caller.tenant_id, new)
 
         async def work(client: Any) -> Checked:
             hands = await self._perform.hands(write, client)
@@ -185,7 +171,7 @@ class WritesService:
         if not caller.role.includes(needed):
             raise Forbidden(f"Подтверждать может роль {needed.value}.", code="role_too_low")
         if rules.mode is WriteMode.OFF:
-            raise _off()
+            raise switched_off()
         write = await self._decide(
             caller, write_id, WriteState.CONFIRMED, (WriteState.PREPARED,), "write.confirm"
         )
@@ -224,14 +210,14 @@ class WritesService:
     async def rules(self, tenant_id: str) -> WriteRules:
         """How the tenant's writes go out."""
         async with self._database.tenant(tenant_id) as scope:
-            return await _rules(scope)
+            return await rules_of(scope)
 
     async def change_rules(self, caller: Caller, changes: Mapping[str, Any]) -> WriteRules:
         """Sets what is given; audited."""
         async with self._database.tenant(caller.tenant_id) as scope:
             await TenantSettings(scope).change("writes", changes, by=caller.actor)
             await Audit(scope).add(caller.actor, "tenant.settings", "writes", changes)
-            return await _rules(scope)
+            return await rules_of(scope)
 
     async def tidy(self, tenant_id: str) -> None:
         """What nobody works on: carried on with, looked up, or run out. Safe in several processes at once."""
@@ -275,7 +261,7 @@ class WritesService:
     async def _admitted(self, tenant_id: str) -> WriteRules:
         rules = await self.rules(tenant_id)
         if rules.mode is WriteMode.OFF:
-            raise _off()
+            raise switched_off()
         return rules
 
     async def _added(self, tenant_id: str, new: NewWrite, rules: WriteRules) -> tuple[Write, bool]:
@@ -284,10 +270,10 @@ class WritesService:
                 writes = Writes(scope)
                 refuse_forbidden(await Accounts(scope).get(new.account_id))
                 await writes.lock_account(new.account_id)
-                known = await _known(writes, new)
+                known = await known_by_key(writes, new)
                 if known is not None:
                     return known, False
-                await _refuse_obstacles(scope, new, rules)
+                await refuse_obstacles(scope, new, rules)
                 write = await writes.add(new)
                 await self._files.mark_used(scope, uploads(new.payload), write.id)
                 if new.is_parent:
@@ -296,7 +282,7 @@ class WritesService:
                 return write, True
         except asyncpg.UniqueViolationError:  # the same key for another account, a moment ago
             async with self._database.tenant(tenant_id) as scope:
-                known = await _known(Writes(scope), new)
+                known = await known_by_key(Writes(scope), new)
             if known is None:
                 raise
             return known, False
@@ -355,90 +341,6 @@ class WritesService:
 _RUNNING = STANDING_STATES - {WriteState.UNKNOWN}
 
 
-async def _known(writes: Writes, new: NewWrite) -> Write | None:
-    """The write that the key made already. One that failed before anything left, for a passing reason, frees its key."""
-    if new.idempotency_key is None:
-        return None
-    found = await writes.by_key(new.idempotency_key)
-    if found is None:
-        return None
-    write, content = found
-    if content != new.payload_hash:
-        raise Invalid(
-            "Этот Idempotency-Key уже был с другим содержанием: для нового запроса нужен новый ключ.",
-            field="header.Idempotency-Key",
-            code="idempotency_key_reused",
-        )
-    is_passing = write.state is WriteState.REFUSED and write.committed_at is None
-    if is_passing and write.problem is not None and write.problem.retryable:
-        await writes.free_key(write.id)
-        return None
-    return write
-
-
-async def _refuse_obstacles(scope: TenantConnection, new: NewWrite, rules: WriteRules) -> None:
-    """Raises what stands in the way of a new write, by the ledger alone."""
-    writes = Writes(scope)
-    if blocked := await writes.in_the_way(new.account_id, new.target):
-        raise blocked
-    if new.is_parent and (going := await writes.standing_parent(new.account_id, new.action, new.target)):
-        raise WriteInTheWay(
-            "Сдача этого заказа уже идёт. Посмотрите её: GET /api/v1/writes/" + str(going),
-            code="write_in_progress",
-            write_id=going,
-        )
-    if new.idempotency_key is None and (twin := await writes.recent_twin(new, _TWIN_SECONDS)):
-        raise WriteInTheWay(
-            "То же самое уже отправлено меньше минуты назад. Если это не повтор, пришлите другой Idempotency-Key.",
-            code="duplicate_write",
-            write_id=twin,
-        )
-    cap = _CAPS.get(new.action)
-    if cap is not None:
-        most = getattr(rules, cap)
-        sent, free_in = await writes.sent_since(new.account_id, [new.action], _DAY)
-        if sent >= most:
-            raise WriteTooMany(
-                f"За сутки у аккаунта уже {sent} из {most} (настройка {cap}). Подождите или измените её: "
-                "PUT /api/v1/tenant/settings.",
-                retry_after=max(1.0, free_in),
-            )
-
-
-def _new_write(caller: Caller, wanted: Wanted, rules: WriteRules, key: str | None) -> NewWrite:
-    content = [str(wanted.account_id), wanted.action.value, wanted.target, wanted.payload]
-    lives = rules.approval_minutes * 60.0 if rules.mode is WriteMode.APPROVAL else _DIRECT_SECONDS
-    return NewWrite(
-        account_id=wanted.account_id,
-        action=wanted.action,
-        target=wanted.target,
-        payload=wanted.payload,
-        payload_hash=hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).digest(),
-        actor=caller.actor,
-        mode=rules.mode,
-        lives_seconds=lives,
-        idempotency_key=key,
-        is_parent=wanted.action is WriteAction.DELIVER,
-    )
-
-
-def _unsaved(tenant_id: str, new: NewWrite) -> Write:
-    now = datetime.now(UTC)
-    return Write(
-        tenant_id=tenant_id,
-        id=uuid.uuid4(),
-        account_id=new.account_id,
-        action=new.action,
-        target=new.target,
-        payload=new.payload,
-        actor=new.actor,
-        mode=new.mode,
-        state=WriteState.PREPARED,
-        created_at=now,
-        expires_at=now,
-    )
-
-
 def _is_at_rest(write: Write) -> bool:
     """Settled, shown to whoever confirms, or unclear (it or a step of it) after a first look."""
     if write.state.is_settled:
@@ -446,15 +348,3 @@ def _is_at_rest(write: Write) -> bool:
     if write.lookups > 0 and (write.state is WriteState.UNKNOWN or write.action is WriteAction.DELIVER):
         return True
     return write.mode is WriteMode.APPROVAL and write.state is WriteState.PREPARED and bool(write.plan)
-
-
-async def _rules(scope: TenantConnection) -> WriteRules:
-    found = await TenantSettings(scope).group("writes")
-    return WriteRules(**{**found, "mode": WriteMode(found.get("mode", WriteMode.DIRECT))})
-
-
-def _off() -> Forbidden:
-    return Forbidden(
-        "Отправка на Kwork выключена для этого тенанта (настройка writes.mode = off): сервис только читает.",
-        code="writes_off",
-    )

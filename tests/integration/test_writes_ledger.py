@@ -350,9 +350,9 @@ async def test_what_a_dead_worker_had_not_marked_goes_out_soon_or_never(ledger: 
 
 def _new(ledger: Ledger, wanted: Any) -> Any:
     from app.domain.writes import WriteRules
-    from app.services.writes import _new_write
+    from app.services.admit_write import new_write
 
-    return _new_write(ledger.caller(), wanted, WriteRules(), None)
+    return new_write(ledger.caller(), wanted, WriteRules(), None)
 
 
 async def test_another_tenants_write_does_not_exist(ledger: Ledger) -> None:
