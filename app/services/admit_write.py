@@ -79,7 +79,8 @@ async def refuse_obstacles(scope: TenantConnection, new: NewWrite, rules: WriteR
             code="write_in_progress",
             write_id=going,
         )
-    if new.idempotency_key is None and (twin := await writes.recent_twin(new, _TWIN_SECONDS)):
+    may_be_a_double_click = new.idempotency_key is None and new.action is not WriteAction.MARK_READ
+    if may_be_a_double_click and (twin := await writes.recent_twin(new, _TWIN_SECONDS)):
         raise WriteInTheWay(
             "То же самое уже отправлено меньше минуты назад. Если это не повтор, пришлите другой Idempotency-Key.",
             code="duplicate_write",

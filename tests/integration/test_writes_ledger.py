@@ -21,6 +21,7 @@ from app.domain.errors import (
     Unavailable,
 )
 from app.domain.writes import Checked, WriteAction, WriteInTheWay, WriteState, WriteTooMany
+from app.repositories.writes import Writes
 from app.services.write_handlers import WriteHandler
 from tests.ledger import TENANT, Ledger
 
@@ -448,3 +449,37 @@ async def test_in_approval_a_hand_in_is_confirmed_as_a_whole(ledger: Ledger) -> 
     done = await ledger.service.confirm(ledger.caller(), write.id)
     assert done.state is WriteState.SUCCEEDED
     assert ledger.kwork.arrived == STEPS
+
+
+# Bad days of our own --------------------------------------------------------------------------------
+
+
+async def test_what_kwork_said_is_kept_although_the_database_was_away_just_then(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle, refusals = Writes.settle, [ConnectionRefusedError(), ConnectionRefusedError()]
+
+    async def settle_when_it_is_back(self: Writes, *given: Any, **named: Any) -> bool:
+        if refusals:
+            raise refusals.pop()
+        return await settle(self, *given, **named)
+
+    monkeypatch.setattr(Writes, "settle", settle_when_it_is_back)
+    write = await ledger.ask("Раз")
+    assert (write.state, write.lookups) == (WriteState.SUCCEEDED, 0)
+    assert len(ledger.kwork.arrived) == 1
+
+
+@pytest.mark.parametrize("day", [(None, True), (Blocked("403"), False), (Ambiguous("cut"), True)])
+async def test_a_settled_write_is_told_once(ledger: Ledger, day: Any) -> None:
+    ledger.kwork.days = [day]
+    write = await ledger.ask("Раз")
+    await ledger.settle()
+    told = await ledger.owner.fetch("SELECT subject FROM events WHERE type = 'write.settled'")
+    assert [row["subject"] for row in told] == [str(write.id)]
+
+
+async def test_a_dialog_may_be_marked_read_again_at_once(ledger: Ledger) -> None:
+    for _ in range(2):
+        write = await ledger.ask("", action=WriteAction.MARK_READ)
+        assert write.state is WriteState.SUCCEEDED
