@@ -82,7 +82,7 @@ async def test_an_unknown_compression_is_unclear(encoding: str) -> None:
         await exchange(Pieces([b"x"]), encoding)
 
 
-@pytest.mark.parametrize("body", [b"not gzip", gzip.compress(b"hello")[:-4], b""])
+@pytest.mark.parametrize("body", [b"not gzip", gzip.compress(b"hello", mtime=0)[:-4], b""])
 async def test_broken_or_cut_compression_is_unclear(body: bytes) -> None:
     with pytest.raises(Unclear):
         await exchange(Pieces([body]), "gzip")

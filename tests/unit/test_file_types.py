@@ -59,7 +59,7 @@ def sounding() -> bytes:
         ("a.zip", zipped(), "application/zip"),
         ("пустой.zip", b"PK\x05\x06" + b"\x00" * 18, "application/zip"),
         ("a.tar", tarred(), "application/x-tar"),
-        ("a.tar.gz", gzip.compress(tarred()), "application/gzip"),
+        ("a.tar.gz", gzip.compress(tarred(), mtime=0), "application/gzip"),
         ("a.wav", sounding(), "audio/wav"),
         ("a.mp3", b"ID3\x04" + b"\x00" * 20, "audio/mpeg"),
         ("a.mp3", b"\xff\xfb\x90\x00", "audio/mpeg"),
