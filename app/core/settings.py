@@ -156,8 +156,8 @@ class Settings(BaseSettings):
     @field_validator("kwork_absent_after_seconds")
     @classmethod
     def _beyond_the_deadline(cls, value: float, info: ValidationInfo) -> float:
-        if value <= info.data.get("kwork_deadline_seconds", 0.0):
-            raise ValueError("должно быть больше KWORK_DEADLINE_SECONDS: запрос может быть ещё в пути")
+        if value < info.data.get("kwork_deadline_seconds", 0.0):
+            raise ValueError("должно быть не меньше KWORK_DEADLINE_SECONDS: запрос может быть ещё в пути")
         return value
 
     @field_validator("kwork_mobile_key")
