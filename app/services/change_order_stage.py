@@ -154,11 +154,24 @@ def _has_titles(payload: Mapping[str, Any], order: OrderPermissions) -> bool:
     return bool(wanted) and all(any(same_text(title, one) for one in titles) for title in wanted)
 
 
+def _edited(payload: Mapping[str, Any], order: OrderPermissions) -> Found:
+    """An edit is done as a whole: a title that is another than asked tells that it was not."""
+    now = {stage.id: stage for stage in order.stages}
+    asked = [(now.get(one["stage_id"]), one) for one in payload["stages"]]
+    if any(stage is None for stage, _ in asked):
+        return Found.UNCLEAR
+    pairs = [(stage, one) for stage, one in asked if stage is not None]
+    if any(one.get("title") and not same_text(stage.title, one["title"]) for stage, one in pairs):
+        return Found.ABSENT
+    as_asked = all(one.get("price_kopecks") in (None, stage.price_kopecks) for stage, one in pairs)
+    return Found.DONE if as_asked else Found.UNCLEAR
+
+
 _SHOWS: Mapping[WriteAction, Callable[[Mapping[str, Any], OrderPermissions], Found]] = {
     A.TAKE_ORDER: lambda p, order: _done_unless(A.TAKE_ORDER in allowed_actions(order)),
     A.DELETE_STAGE: lambda p, order: _done_unless(any(one.id == p["stage_id"] for one in order.stages)),
     A.ADD_STAGES: lambda p, order: _done_unless(not _has_titles(p, order)),
-    A.EDIT_STAGES: lambda p, order: Found.DONE if _has_titles(p, order) else Found.UNCLEAR,
+    A.EDIT_STAGES: _edited,
     A.ACCEPT_SUGGESTION: lambda p, order: _done_unless(order.suggestion_open),
     A.REJECT_SUGGESTION: lambda p, order: _done_unless(order.suggestion_open),
     A.ACCEPT_CANCEL: lambda p, order: _done_unless(order.cancel_requested),

@@ -54,18 +54,21 @@ class Caller:
                 seen = write_id
                 asked.calls += 1
                 time.sleep(min(body.get("retry_after") or 0.1, 1.0))
+            elif body.get("retryable") and asked.kind == "deliver":
+                asked.calls += 1
+                self._call(asked, "POST", f"/writes/{write_id}/continue")
             else:
                 asked.write = self._get(write_id) if write_id else None
                 return
 
-    def _call(self, asked: Asked) -> httpx2.Response | None:
-        """``None``: the service went down meanwhile."""
+    def _call(self, asked: Asked, method: str = "", path: str = "") -> httpx2.Response | None:
+        """The write's own call, or another about it. ``None``: the service went down meanwhile."""
         self.is_up.wait(PATIENCE_SECONDS)
-        headers = {"Idempotency-Key": asked.key}
+        own = {"json": asked.json, "params": asked.params, "headers": {"Idempotency-Key": asked.key}}
         try:
-            return self.api.request(
-                asked.method, asked.path, json=asked.json, params=asked.params, headers=headers
-            )
+            if path:
+                return self.api.request(method, path)
+            return self.api.request(asked.method, asked.path, **own)
         except httpx2.TransportError:
             time.sleep(0.1)
             return None
