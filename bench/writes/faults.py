@@ -111,7 +111,11 @@ def _before(kind: str, place: int, *, has_files: bool) -> Iterator[Fault]:
         if kind not in ("respond", "delete_offer") and not kind.endswith("_gig"):
             yield _ORDER_GONE
     if has_files:
-        yield from (fault for fault in BEFORE if fault.on == "upload")
+        # The mobile API takes files from anybody: there a lost session is not met.
+        yield from (
+            fault for fault in BEFORE
+            if fault.on == "upload" and (kind == "respond" or fault.kind != "session_lost")
+        )  # fmt: skip
     if kind == "respond":
         yield from (fault for fault in BEFORE if fault.on == "form")
 
