@@ -21,12 +21,15 @@ class Deed:
     """The effect's detail in the journal that names what this write is about; of no other write."""
     field: str
     """The field of the request that names the same thing."""
+    without: str | None = None
+    """A field that the request does not have (an order's message names the buyer, too)."""
 
     def arrived_in(self, entry: Row) -> bool:
         if entry["surface"] != self.surface or entry["path"] != self.path:
             return False
         body = entry["body"] if isinstance(entry["body"], dict) else {}
-        return str({**entry["query"], **body}.get(self.field)) == str(self.detail[1])
+        fields = {**entry["query"], **body}
+        return self.without not in fields and str(fields.get(self.field)) == str(self.detail[1])
 
     def done_in(self, entry: Row) -> bool:
         name, value = self.detail

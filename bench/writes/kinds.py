@@ -192,7 +192,7 @@ def deliver(maker: Maker) -> Asked:
 
 def send_message(maker: Maker, *, files: tuple[str, ...] = ()) -> Asked:
     buyer = maker.buyer()
-    deed = Deed("api", "/inboxCreate", "message sent", ("to_id", buyer), "user_id")
+    deed = Deed("api", "/inboxCreate", "message sent", ("to_id", buyer), "user_id", "order_id")
     body = {"message": "Добрый «день»!\n\n\nГотов начать.", "files": maker.files(*files)}
     return Asked(
         "send_message", maker.username, "POST", f"/chat/{buyer}/send", maker.key(), (deed,),
