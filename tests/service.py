@@ -42,7 +42,12 @@ class Service:
     """
 
     def __init__(
-        self, folder: Path, stand: Stand, *, program: Sequence[str] = (str(ROOT / "main.py"),), **settings: str
+        self,
+        folder: Path,
+        stand: Stand,
+        *,
+        program: Sequence[str] = (str(ROOT / "main.py"),),
+        **settings: str,
     ) -> None:
         self.folder = folder
         self._program = program

@@ -1,9 +1,11 @@
 """Writes to Kwork through the API: sent once or reconciled, never twice; judged by the stand-in's journal.
 
-    python -m bench writes                      good days, double clicks, what the service adds to chat/send
-    python -m bench writes --faults             also every fault at every step, and kill -9
-    python -m bench writes --faults --sabotage marker-off     the same on a service whose safety is taken out: must fail
-    python -m bench writes --controls           both sabotaged services at once, shorter: goals are that they are caught
+    python -m bench writes             good days, double clicks, what the service adds to chat/send
+    python -m bench writes --faults    also every fault at every step, kill -9, and the controls: two services whose
+                                       safety is taken out, of which the run must find the double sends
+    python -m bench writes --faults --sabotage marker-off    the whole run on such a service: it must fail
+
+A zero stands beside its count: writes asked for, effects at the stand, arrivals there.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ from bench.writes.sabotaged import VARIANTS
 from bench.writes.under_kills import Death
 from tests.stand import Stand
 
+QUICK = frozenset({"good", "clicks", "latency"})
+UNDER_FAULTS = frozenset({"faults", "kills", "controls"})
 GOOD_DAYS, KILLS_EACH, RANDOM_KILLS = 2, 3, 5
 LEAST_WRITES, LEAST_FAULTS = 200, 120
 _CONTROL_FAULTS = ("обрыв после действия", "половина ответа", "500 после действия")
@@ -34,33 +38,36 @@ _CONTROL_KILLS = [(Death("write.answered"), kind) for kind in ("respond", "send_
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What this bench takes beside ``--only``."""
     parser.add_argument("--faults", action="store_true", help="сбои каждого вида на каждом шаге и kill -9")
-    parser.add_argument("--sabotage", choices=sorted(VARIANTS), help="со снятой защитой: запуск должен провалиться")
-    parser.add_argument("--controls", action="store_true", help="проверить, что снятая защита замечается")
+    parser.add_argument(
+        "--sabotage", choices=sorted(VARIANTS), help="со снятой защитой: запуск должен провалиться"
+    )
     parser.add_argument("--seed", type=int, default=1, help="какой сбой достаётся какой отправке (сейчас 1)")
 
 
-async def run(
-    only: Sequence[str] | None, *, faults: bool, sabotage: str | None, controls: bool, seed: int
-) -> list[Goal]:
-    """``only``: parts by name (``good``, ``faults``, ``kills``, ``clicks``, ``latency``)."""
-    parts = set(only) if only else {"good", "clicks", "latency"} | ({"faults", "kills"} if faults else set())
+async def run(only: Sequence[str] | None, *, faults: bool, sabotage: str | None, seed: int) -> list[Goal]:
+    """``only``: some of the parts."""
+    parts = frozenset(only) if only else QUICK | (UNDER_FAULTS if faults else frozenset())
+    if not parts <= QUICK | UNDER_FAULTS:
+        raise SystemExit(f"--only: части — {', '.join(sorted(QUICK | UNDER_FAULTS))}")
     if sabotage:
-        parts -= {"clicks", "latency"}
-    return await asyncio.to_thread(_run, parts, sabotage, seed, controls=controls, both=only is None)
+        parts -= {"clicks", "latency", "controls"}
+    return await asyncio.to_thread(_run, parts, sabotage, seed)
 
 
-def _run(parts: set[str], sabotage: str | None, seed: int, *, controls: bool, both: bool) -> list[Goal]:
+def _run(parts: frozenset[str], sabotage: str | None, seed: int) -> list[Goal]:
     found: list[Goal] = []
     with tempfile.TemporaryDirectory() as name, Stand.start() as stand:
         folder = Path(name)
-        if not controls or both:
+        if parts - {"controls"}:
             found += _measured(folder / "service", stand, parts, sabotage, seed)
-        if controls:
+        if "controls" in parts:
             found += [_control(folder / variant, stand, variant, seed) for variant in VARIANTS]
     return found
 
 
-def _measured(folder: Path, stand: Stand, parts: set[str], sabotage: str | None, seed: int) -> list[Goal]:
+def _measured(
+    folder: Path, stand: Stand, parts: frozenset[str], sabotage: str | None, seed: int
+) -> list[Goal]:
     found: list[Goal] = []
     with Bed.made(folder, stand, seed=seed, sabotage=sabotage) as bed:
         if "good" in parts:
@@ -80,12 +87,14 @@ def _measured(folder: Path, stand: Stand, parts: set[str], sabotage: str | None,
     return _counted(findings, parts) + goals(findings, list(KINDS)) + found
 
 
-def _counted(findings: Findings, parts: set[str]) -> list[Goal]:
+def _counted(findings: Findings, parts: frozenset[str]) -> list[Goal]:
     """How much of it was under faults."""
     found = []
     asked = findings.asked
     if {"faults", "kills"} <= parts:
-        found.append(Goal("Отправок", str(len(asked)), f"≥ {LEAST_WRITES}", len(asked) >= LEAST_WRITES, len(asked)))
+        found.append(
+            Goal("Отправок", str(len(asked)), f"≥ {LEAST_WRITES}", len(asked) >= LEAST_WRITES, len(asked))
+        )
     if "faults" in parts:
         met = [one.fault.name for one in asked if one.fault and one.met and not one.killed_at]
         told = f"{len(met)}, видов {len(set(met))}"
@@ -110,4 +119,3 @@ def _control(folder: Path, stand: Stand, variant: str, seed: int) -> Goal:
     return Goal(
         f"Контроль «{variant}»: двойные отправки замечены", f"{twice} из {len(bed.asked)}", "≥ 1", twice > 0, len(bed.asked)
     )  # fmt: skip
-

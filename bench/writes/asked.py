@@ -96,7 +96,9 @@ class Asked:
 
     @property
     def was_unclear(self) -> int:
-        return sum(part["state"] == "unknown" or part["state"].startswith("reconciled_") for part in self.parts)
+        return sum(
+            part["state"] == "unknown" or part["state"].startswith("reconciled_") for part in self.parts
+        )
 
     def told(self) -> str:
         """For the list of what went wrong."""

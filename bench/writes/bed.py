@@ -52,7 +52,11 @@ class Bed:
         stand.reset(seed=seed, projects=90, orders=16, accounts=LANES, gigs=12, dialogs=8)
         stand.clear_faults()
         folder.mkdir()
-        script = [str(ROOT / "bench" / "writes" / "sabotaged.py"), sabotage] if sabotage else [str(ROOT / "main.py")]
+        script = (
+            [str(ROOT / "bench" / "writes" / "sabotaged.py"), sabotage]
+            if sabotage
+            else [str(ROOT / "main.py")]
+        )
         service = Service(folder, stand, program=script, **_SETTINGS).start()
         try:
             api = service.user("bench")

@@ -41,7 +41,13 @@ def _goal(what: str, bed: Bed, asked: list[Asked], check: Any) -> Goal:
             answers = list(pool.map(lambda _: _call(bed, one, headers), range(TIMES)))  # noqa: B023
         if not check(answers) or not _once(bed, one):
             wrong.append(f"{one.kind} {Counter(answer.status_code for answer in answers)}")
-    return Goal(what, f"{len(asked) - len(wrong)} из {len(asked)} {'; '.join(wrong)}", "все", not wrong, len(asked) * TIMES)
+    return Goal(
+        what,
+        f"{len(asked) - len(wrong)} из {len(asked)} {'; '.join(wrong)}",
+        "все",
+        not wrong,
+        len(asked) * TIMES,
+    )
 
 
 def _reused(bed: Bed, asked: list[Asked]) -> Goal:
@@ -67,13 +73,19 @@ def _call(bed: Bed, asked: Asked, headers: Mapping[str, str]) -> httpx2.Response
 
 
 def _equal(answers: list[httpx2.Response]) -> bool:
-    return {answer.status_code for answer in answers} == {200} and len({answer.text for answer in answers}) == 1
+    return {answer.status_code for answer in answers} == {200} and len(
+        {answer.text for answer in answers}
+    ) == 1
 
 
 def _named(answers: list[httpx2.Response]) -> bool:
     sent = [answer.json() for answer in answers if answer.status_code == 200]
     refused = [answer.json() for answer in answers if answer.status_code == 409]
-    return len(sent) == 1 and len(refused) == TIMES - 1 and {one["write_id"] for one in refused} == {sent[0]["id"]}
+    return (
+        len(sent) == 1
+        and len(refused) == TIMES - 1
+        and {one["write_id"] for one in refused} == {sent[0]["id"]}
+    )
 
 
 def _once(bed: Bed, asked: Asked) -> bool:

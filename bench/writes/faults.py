@@ -46,7 +46,9 @@ UNCLEAR: Sequence[Fault] = (
 """On the call itself: whether it happened cannot be told by the answer."""
 
 REFUSED: Sequence[Fault] = (
-    Fault("«Подождите» (429)", "error", "refused", {"status": 429, "body": "", "headers": {"retry-after": 1}}),
+    Fault(
+        "«Подождите» (429)", "error", "refused", {"status": 429, "body": "", "headers": {"retry-after": 1}}
+    ),
     Fault("Qrator (403)", "block_403", "refused"),
     Fault("«Вы не робот?»", "asked", "refused", {"name": "robot"}),
 )

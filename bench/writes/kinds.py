@@ -34,7 +34,8 @@ class Maker:
         return f"{self.prefix}-{self.username}-{next(self.numbers)}"
 
     def order(self, *events: str, **fields: Any) -> int:
-        number: int = self.stand.add_order(account=self.username, **fields)["id"]
+        payer = self.stand.add_user()["user_id"]
+        number: int = self.stand.add_order(account=self.username, payer_id=payer, **fields)["id"]
         for event in events:
             self.stand.advance_order(number, event)
         return number
@@ -86,56 +87,59 @@ def delete_offer(maker: Maker) -> Asked:
 
 
 def _stage(
-    maker: Maker, kind: str, order: int, method: str, effect: str, body: Mapping[str, Any], field: str = "order_id"
+    maker: Maker, order: int, deed: tuple[str, str], body: Mapping[str, Any], *, field: str = "order_id"
 ) -> Asked:
-    deed = Deed("api", f"/{method}", effect, ("order_id", order), field)
+    """``deed``: the mobile method and its effect. The kind of write is what ``body`` asks for."""
+    method, effect = deed
+    kind = body.get("action") or {"in_progress": "take_order", "cancelled": "cancel_order"}[body["stage"]]
     return Asked(
-        kind, maker.username, "PATCH", f"/orders/order-{order}/stage", maker.key(), (deed,),
+        kind, maker.username, "PATCH", f"/orders/order-{order}/stage", maker.key(),
+        (Deed("api", f"/{method}", effect, ("order_id", order), field),),
         json=dict(body), reading=_DETAILS, world={"order": order},
     )  # fmt: skip
 
 
 def take_order(maker: Maker) -> Asked:
-    body = {"stage": "in_progress"}
-    return _stage(maker, "take_order", maker.order(), "workerInprogress", "order: take", body)
+    return _stage(maker, maker.order(), ("workerInprogress", "order: take"), {"stage": "in_progress"})
 
 
 def report_progress(maker: Maker) -> Asked:
     body = {"action": "report_progress", "progress": 40, "message": "Собрал данные, «черновик» готов"}
-    return _stage(maker, "report_progress", maker.order("take"), "sendReport", "order: report", body)
+    return _stage(maker, maker.order("take"), ("sendReport", "order: report"), body)
+
+
+def _staged(maker: Maker, deed: tuple[str, str], body: Mapping[str, Any], *, of: int, **stage: Any) -> Asked:
+    """About one of the stages that an order has."""
+    order = maker.order("take", stages=STAGES)
+    field = "order_id" if deed[0] == "updateStageProgress" else "orderId"
+    stages = [{"id": maker.stage(order, of), **stage}]
+    return _stage(maker, order, deed, {**body, "stages": stages}, field=field)
 
 
 def report_stages(maker: Maker) -> Asked:
-    order = maker.order("take", stages=STAGES)
-    stages = [{"id": maker.stage(order, 0), "progress": 60}]
-    body = {"action": "report_stages", "message": "Почти готово", "stages": stages}
-    return _stage(maker, "report_stages", order, "updateStageProgress", "order: report", body)
+    body = {"action": "report_stages", "message": "Почти готово"}
+    return _staged(maker, ("updateStageProgress", "order: report"), body, of=0, progress=60)
+
+
+def edit_stages(maker: Maker) -> Asked:
+    body = {"action": "edit_stages", "days": 0}
+    stage = {"title": "Другое имя", "price": 2500, "change": "edit"}
+    return _staged(maker, ("editStage", "stages edited"), body, of=1, **stage)
+
+
+def delete_stage(maker: Maker) -> Asked:
+    return _staged(maker, ("deleteStage", "stage deleted"), {"action": "delete_stage"}, of=1)
 
 
 def suggest_stages(maker: Maker) -> Asked:
     stages = [{"title": "Третий этап", "price": 3000}]
     body = {"action": "suggest_stages", "days": 9, "message": "Предлагаю так", "stages": stages}
-    order = maker.order("take", stages=STAGES)
-    return _stage(maker, "suggest_stages", order, "suggestStages", "stages suggested", body)
+    return _stage(maker, maker.order("take", stages=STAGES), ("suggestStages", "stages suggested"), body)
 
 
 def add_stages(maker: Maker) -> Asked:
     body = {"action": "add_stages", "days": 2, "stages": [{"title": "Этап сверх плана", "price": 3000}]}
-    order = maker.order("take", stages=STAGES)
-    return _stage(maker, "add_stages", order, "createStage", "stages created", body)
-
-
-def edit_stages(maker: Maker) -> Asked:
-    order = maker.order("take", stages=STAGES)
-    stage = {"id": maker.stage(order, 1), "title": "Другое имя", "price": 2500, "change": "edit"}
-    body = {"action": "edit_stages", "days": 0, "stages": [stage]}
-    return _stage(maker, "edit_stages", order, "editStage", "stages edited", body, "orderId")
-
-
-def delete_stage(maker: Maker) -> Asked:
-    order = maker.order("take", stages=STAGES)
-    body = {"action": "delete_stage", "stages": [{"id": maker.stage(order, 1)}]}
-    return _stage(maker, "delete_stage", order, "deleteStage", "stage deleted", body, "orderId")
+    return _stage(maker, maker.order("take", stages=STAGES), ("createStage", "stages created"), body)
 
 
 def _suggested(maker: Maker) -> int:
@@ -145,36 +149,33 @@ def _suggested(maker: Maker) -> int:
 
 
 def accept_suggestion(maker: Maker) -> Asked:
-    body, method = {"action": "accept_suggestion"}, "acceptStageSuggestion"
-    return _stage(maker, "accept_suggestion", _suggested(maker), method, "suggestion accepted", body)
+    deed = ("acceptStageSuggestion", "suggestion accepted")
+    return _stage(maker, _suggested(maker), deed, {"action": "accept_suggestion"})
 
 
 def reject_suggestion(maker: Maker) -> Asked:
-    body, method = {"action": "reject_suggestion"}, "rejectStageSuggestion"
-    return _stage(maker, "reject_suggestion", _suggested(maker), method, "suggestion rejected", body)
+    deed = ("rejectStageSuggestion", "suggestion rejected")
+    return _stage(maker, _suggested(maker), deed, {"action": "reject_suggestion"})
 
 
 def cancel_order(maker: Maker) -> Asked:
     body = {"stage": "cancelled", "reason": "worker_no_time", "message": "Не успеваю, извините"}
-    return _stage(
-        maker, "cancel_order", maker.order("take"), "cancelOrderByWorker", "order: cancel_by_seller", body
-    )
+    return _stage(maker, maker.order("take"), ("cancelOrderByWorker", "order: cancel_by_seller"), body)
 
 
 def accept_cancel(maker: Maker) -> Asked:
-    order, method = maker.order("take", "propose_cancel"), "confirmCancelOrderRequestByWorker"
-    return _stage(maker, "accept_cancel", order, method, "order: cancel_by_buyer", {"action": "accept_cancel"})
+    deed = ("confirmCancelOrderRequestByWorker", "order: cancel_by_buyer")
+    return _stage(maker, maker.order("take", "propose_cancel"), deed, {"action": "accept_cancel"})
 
 
 def reject_cancel(maker: Maker) -> Asked:
-    order, method = maker.order("take", "propose_cancel"), "rejectCancelOrderRequestByWorker"
-    return _stage(maker, "reject_cancel", order, method, "cancel request rejected", {"action": "reject_cancel"})
+    deed = ("rejectCancelOrderRequestByWorker", "cancel request rejected")
+    return _stage(maker, maker.order("take", "propose_cancel"), deed, {"action": "reject_cancel"})
 
 
 def withdraw_cancel(maker: Maker) -> Asked:
-    order, method = maker.order("take", "seller_proposes_cancel"), "deleteCancelOrderRequestByWorker"
-    body = {"action": "withdraw_cancel"}
-    return _stage(maker, "withdraw_cancel", order, method, "cancel request withdrawn", body)
+    deed = ("deleteCancelOrderRequestByWorker", "cancel request withdrawn")
+    return _stage(maker, maker.order("take", "seller_proposes_cancel"), deed, {"action": "withdraw_cancel"})
 
 
 def deliver(maker: Maker) -> Asked:

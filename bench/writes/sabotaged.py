@@ -37,7 +37,9 @@ def blind_retry() -> None:
     async def nothing() -> None:
         """The mark stands already."""
 
-    async def carry_out_again(self: KworkWriting, call: PlannedCall, marker: Marker | None = None) -> Answered:
+    async def carry_out_again(
+        self: KworkWriting, call: PlannedCall, marker: Marker | None = None
+    ) -> Answered:
         try:
             return await carry_out(self, call, marker)
         except Ambiguous:

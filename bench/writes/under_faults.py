@@ -43,9 +43,7 @@ def _run(bed: Bed, prefix: str, planned: Sequence[Planned]) -> None:
             done.result()
 
 
-def _prepared(
-    bed: Bed, name: str, caller: Caller, prefix: str, planned: Sequence[Planned]
-) -> list[Asked]:
+def _prepared(bed: Bed, name: str, caller: Caller, prefix: str, planned: Sequence[Planned]) -> list[Asked]:
     found = bed.make(name, caller, prefix, [kind for kind, _, _ in planned])
     for asked, (_, fault, step) in zip(found, planned, strict=True):
         asked.fault, asked.step = fault, step

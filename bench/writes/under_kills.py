@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import random
+import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from app.core.failpoints import NAMES
@@ -76,14 +77,27 @@ def _die(bed: Bed, caller: Caller, asked: Asked, death: Death) -> None:
     bed.service.start(**_SETTINGS, KWORK_FAILPOINT=str(death))
     with fault_of(bed.stand, asked), ThreadPoolExecutor(1) as pool:
         sending = pool.submit(caller.send, asked)
-        process = bed.service.process
-        assert process is not None
-        has_died = process.wait(_PATIENCE_SECONDS) == -9
+        has_died = _has_died(bed, sending)
         caller.is_up.clear()
+        bed.service.kill()  # a write that never passed the failpoint
         bed.service.start(**_SETTINGS)
         caller.is_up.set()
         sending.result()
     asked.met = has_died and (asked.fault is None or asked.met)
+
+
+def _has_died(bed: Bed, sending: Future[None]) -> bool:
+    """Whether the failpoint killed the service before the write came to its end without passing it."""
+    process = bed.service.process
+    assert process is not None
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            return process.returncode == -signal.SIGKILL
+        if sending.done():
+            return False
+        time.sleep(0.02)
+    return False
 
 
 def at_random(bed: Bed, rounds: int) -> None:
