@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -30,6 +30,7 @@ from app.domain.errors import (
     Unavailable,
 )
 from app.domain.writes import (
+    BEFORE,
     Checked,
     Problem,
     Write,
@@ -143,6 +144,8 @@ class PerformWrite:
             if waits_for_person:
                 await self._show(write, checked)
             else:
+                if checked.before:
+                    sending.write = replace(write, outcome={**write.outcome, BEFORE: dict(checked.before)})
                 await self._send(sending, checked, hands)
 
         await self._accounts.with_client(write.tenant_id, write.account_id, work, reading="write")

@@ -74,6 +74,7 @@ def _measured(
             under_faults.good_days(bed, GOOD_DAYS)
         if "faults" in parts:
             under_faults.bad_days(bed)
+            under_faults.after_the_same(bed)
         if "clicks" in parts:
             found += clicks.measure(bed)
         if "latency" in parts:

@@ -78,6 +78,13 @@ class Asked:
     """As the API shows it at the end; ``None``: it was refused before it got into the ledger, or is lost."""
     code: str | None = None
     """Of the last refusal."""
+    earlier: Asked | None = None
+    """The same was asked for and done just before: what Kwork shows of that must not be taken for this one."""
+    between: tuple[int, str] | None = None
+    """An order and what happened to it after ``earlier``."""
+    since: int = 0
+    """The journal's number from which on arrivals are this one's; those of ``earlier`` end there."""
+    until: int = 2**62
     by_person: bool = False
     """Kwork does not show how it ended: a person looked and said."""
 

@@ -60,7 +60,10 @@ def judged(asked: Sequence[Asked], journal: list[Row]) -> Findings:
     return found
 
 
-def _judge(found: Findings, asked: Asked, entries: Callable[[Deed], list[Row]]) -> None:
+def _judge(found: Findings, asked: Asked, everything: Callable[[Deed], list[Row]]) -> None:
+    def entries(deed: Deed) -> list[Row]:
+        return [entry for entry in everything(deed) if asked.since < entry["seq"] <= asked.until]
+
     done = [effects(entries(deed), deed) for deed in asked.deeds]
     came = [arrivals(entries(deed), deed) for deed in asked.deeds]
     found.deeds += sum(done)
@@ -77,15 +80,19 @@ def _judge(found: Findings, asked: Asked, entries: Callable[[Deed], list[Row]]) 
         found.wrongly_unclear.append(told)
     if asked.by_person:
         found.by_person.append(told)
+    _judge_verdicts(found, asked, done)
+    _judge_expected(found, asked, done)
+
+
+def _judge_verdicts(found: Findings, asked: Asked, done: list[int]) -> None:
+    """What the ledger says of each part, beside what Kwork did."""
     for part, is_done in zip(asked.parts, done, strict=len(asked.parts) == len(done)):
-        is_told_done = part["state"] in _DONE
+        is_told_right = (part["state"] in _DONE) is bool(is_done)
         if part["state"].startswith("reconciled_") and not asked.by_person:
             found.reconciled += 1
-            if is_told_done is not bool(is_done):
-                found.wrongly_reconciled.append(told)
-        elif is_told_done is not bool(is_done):
-            found.wrong_verdict.append(told)
-    _judge_expected(found, asked, done)
+            found.wrongly_reconciled += [] if is_told_right else [asked.told()]
+        elif not is_told_right:
+            found.wrong_verdict.append(asked.told())
 
 
 def _judge_expected(found: Findings, asked: Asked, done: list[int]) -> None:

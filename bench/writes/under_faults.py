@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from bench.writes.asked import Asked, Fault
 from bench.writes.bed import Bed, say
 from bench.writes.caller import Caller
-from bench.writes.faults import plan
+from bench.writes.faults import UNCLEAR, plan
 from bench.writes.inject import fault_of
 from bench.writes.kinds import KINDS
 
 Planned = tuple[str, Fault | None, int]
+
+_REPEATABLE = ("report_progress", "report_stages", "add_stages", "deliver", "send_message")
+"""Kinds that may rightly be asked for twice with the same content."""
 
 
 def good_days(bed: Bed, rounds: int) -> None:
@@ -30,12 +35,20 @@ def bad_days(bed: Bed, only: Sequence[str] | None = None) -> None:
     _run(bed, "bad", planned)
 
 
-def _run(bed: Bed, prefix: str, planned: Sequence[Planned]) -> None:
+def after_the_same(bed: Bed) -> None:
+    """An unclear write whose twin was done on the same order or dialog a moment ago."""
+    faults = [fault for fault in UNCLEAR if fault.kind == "drop" and fault.on == "deed"]
+    _run(bed, "again", [(kind, fault, 0) for kind in _REPEATABLE for fault in faults], again=True)
+
+
+def _run(bed: Bed, prefix: str, planned: Sequence[Planned], *, again: bool = False) -> None:
     names = bed.lanes()
     caller = bed.caller()
     lanes = [
         _prepared(bed, name, caller, prefix, planned[place :: len(names)]) for place, name in enumerate(names)
     ]
+    for asked in itertools.chain.from_iterable(lanes) if again else ():
+        bed.asked.append(_with_an_earlier_one(asked))
     bed.read_new_things()
     counter = _Counter(len(planned))
     with ThreadPoolExecutor(len(names)) as pool:
@@ -52,9 +65,26 @@ def _prepared(bed: Bed, name: str, caller: Caller, prefix: str, planned: Sequenc
 
 def _lane(bed: Bed, caller: Caller, lane: Sequence[Asked], counter: _Counter) -> None:
     for asked in lane:
+        if asked.earlier is not None:
+            _do_earlier(bed, caller, asked, asked.earlier)
         with fault_of(bed.stand, asked):
             caller.send(asked)
         counter.one_more()
+
+
+def _with_an_earlier_one(asked: Asked) -> Asked:
+    asked.earlier = replace(asked, key=f"{asked.key}-earlier", fault=None)
+    if asked.kind == "deliver":
+        asked.between = (asked.deeds[0].detail[1], "rework")
+    return asked.earlier
+
+
+def _do_earlier(bed: Bed, caller: Caller, asked: Asked, earlier: Asked) -> None:
+    caller.send(earlier)
+    if asked.between is not None:
+        order, event = asked.between
+        bed.stand.advance_order(order, event)
+    asked.since = earlier.until = bed.stand.mark()
 
 
 class _Counter:
