@@ -53,9 +53,7 @@ log = structlog.get_logger(__name__)
 HOLD_SECONDS = 60.0
 """How long a worker has a write without a word from it; it says one thrice as often."""
 _MARK_SECONDS = 10.0
-"""A mark older than this when the request is about to leave is not used: the worker slept. A sixth of the hold
-where that is less.
-"""
+"""A mark older than this (or than half the hold) when the request is about to leave is not used: the worker slept."""
 _TURN_SECONDS = 30.0
 _UNSENT = (WriteState.PREPARED, WriteState.CONFIRMED)
 _ON_ITS_WAY = (WriteState.COMMITTING,)
@@ -91,7 +89,7 @@ class PerformWrite:
         hold_seconds: float = HOLD_SECONDS,
     ) -> None:
         self.hold_seconds = hold_seconds
-        self._freshness = min(_MARK_SECONDS, hold_seconds / 6)
+        self._freshness = min(_MARK_SECONDS, hold_seconds / 2)
         self._database = database
         self._accounts = accounts
         self._handlers = handlers
