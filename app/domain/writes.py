@@ -136,6 +136,10 @@ class Problem:
     """What would be possible instead, where that is known."""
 
 
+BEFORE = "before"
+"""Where ``Checked.before`` stands in a write's outcome."""
+
+
 @dataclass(frozen=True, slots=True)
 class Write:
     """One row of the ledger. ``target``: ``project:<id>``, ``order:<id>``, ``dialog:<user id>``, ``gig:<id>``."""
@@ -172,6 +176,12 @@ class Write:
     """Seconds since the mark by the database's clock, as this row was read."""
 
     @property
+    def before(self) -> Mapping[str, Any]:
+        """``Checked.before`` as it was when the write left; empty for one that has not."""
+        found: Mapping[str, Any] = self.outcome.get(BEFORE, {})
+        return found
+
+    @property
     def number(self) -> int:
         """The Kwork number in ``target``."""
         return int(self.target.rpartition(":")[2])
@@ -200,6 +210,8 @@ class Checked:
     connects_left: int | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What was read, for whoever confirms: project title, recipient, current status."""
+    before: Mapping[str, Any] = field(default_factory=dict)
+    """What Kwork shows already that could be taken for this write later on; kept with the mark."""
 
 
 class Found(StrEnum):

@@ -138,6 +138,8 @@ class OrderPermissions:
     """The buyer suggested other stages and waits for an answer."""
     buyer_id: int | None = None
     buyer_username: str = ""
+    newest_events: tuple[int, ...] = ()
+    """Ids of the newest events of its thread, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -263,6 +263,8 @@ class Writes:
     async def mark(self, write: Write) -> None:
         """The durable mark: from here on the write may be on its way. Commit before anything leaves.
 
+        ``write.outcome`` is kept with it.
+
         Raises ``WriteLost`` when it is not ours any more, has run out or was cancelled; ``WriteInTheWay``
         when another write of the account to that target is on its way or unclear, or too many are unclear.
         """
@@ -270,12 +272,13 @@ class Writes:
             raise blocked
         try:
             marked = await self._connection.fetchval(
-                "UPDATE kwork_writes SET state = 'committing', committed_at = now() "
+                "UPDATE kwork_writes SET state = 'committing', committed_at = now(), outcome = outcome || $4 "
                 "WHERE tenant_id = $1 AND id = $2 AND epoch = $3 AND held_until > now() AND expires_at > now() "
                 "AND (state = 'confirmed' OR (state = 'prepared' AND mode = 'direct')) RETURNING true",
                 self._tenant_id,
                 write.id,
                 write.epoch,
+                dict(write.outcome),
             )
         except asyncpg.UniqueViolationError:
             raise WriteInTheWay(

@@ -11,7 +11,7 @@ from app.domain.writes import Checked, Finding, Found, Write, WriteAction
 from app.domain.writing import Answered, OrderPermissions, PlannedCall
 from app.marketplaces.kwork import answers
 from app.services.change_order_stage import refuse_impossible
-from app.services.write_handlers import Hands, WriteHandler, since, uploads
+from app.services.write_handlers import Hands, WriteHandler, is_new, uploads
 
 _HANDED_IN = 32
 """Kwork's number of the event "handed in for check" (FACTS A6 [CAP])."""
@@ -61,10 +61,11 @@ class HandIn(WriteHandler):
         files = [
             step.outcome["kwork_file_id"] for step in hands.steps if step.action is WriteAction.UPLOAD_FILE
         ]
+        before = {"events": order.newest_events}
         call = hands.client.writing.hand_in(
             write.number, stage_ids=write.payload["stage_ids"], file_ids=tuple(files)
         )
-        return Checked((call,), facts={"status_before": order.status.value})
+        return Checked((call,), facts={"status_before": order.status.value}, before=before)
 
     async def finish(self, write: Write, hands: Hands) -> Mapping[str, Any]:
         order = await hands.client.writing.order_permissions(write.number)
@@ -75,7 +76,7 @@ class HandIn(WriteHandler):
 
     async def find(self, write: Write, hands: Hands) -> Finding:
         events = await hands.client.writing.recent_events(write.number)
-        if any(event.type == _HANDED_IN and event.at >= since(write) for event in events):
+        if any(event.type == _HANDED_IN and is_new(event, write) for event in events):
             return Finding(Found.DONE, {"status": OrderStatus.ON_REVIEW.value})
         order = await hands.client.writing.order_permissions(write.number)
         if order.status is OrderStatus.ON_REVIEW and not order.has_stages:
