@@ -72,12 +72,16 @@ class FakeReadAccount:
     def __init__(self) -> None:
         self.read: list[tuple[str, UUID]] = []
         self.orders: list[tuple[str, UUID, int]] = []
+        self.offered: list[tuple[str, UUID]] = []
 
     async def messages(self, tenant_id: str, dialog_id: UUID) -> None:
         self.read.append((tenant_id, dialog_id))
 
     async def order(self, tenant_id: str, account_id: UUID, order_id: int) -> None:
         self.orders.append((tenant_id, account_id, order_id))
+
+    async def offers(self, tenant_id: str, account_id: UUID) -> None:
+        self.offered.append((tenant_id, account_id))
 
 
 @dataclass
