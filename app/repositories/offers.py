@@ -46,7 +46,7 @@ class Offers:
         """Offers of the account that may still be seen or chosen."""
         rows = await self._connection.fetch(
             "SELECT id FROM offers WHERE tenant_id = $1 AND account_id = $2 AND status = ANY ($3::text[]) "
-            "AND actual IS NOT FALSE",
+            "AND (details ->> 'actual')::boolean IS NOT FALSE",
             self._tenant_id,
             account_id,
             list(_OPEN),
