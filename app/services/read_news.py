@@ -18,6 +18,7 @@ from app.repositories.orders import Orders
 from app.services.connect_account import ConnectAccount
 from app.services.kwork_client import KworkClient
 from app.services.read_offers import ReadOffers
+from app.services.read_order_pages import ReadOrderPages
 from app.services.run_scope import RunScope
 from app.services.sync_account import SyncAccount
 
@@ -34,6 +35,7 @@ class ReadNews:
         self._accounts = accounts
         self._reading = SyncAccount(database)
         self._offers = ReadOffers(database)
+        self._pages = ReadOrderPages(database)
 
     async def look(self, tenant_id: str, account_id: UUID, lease: Lease, hint: Hint) -> None:
         """Looks where the hint says. Raises ``LeaseLost`` and what ``ConnectAccount.with_client`` raises."""
@@ -58,7 +60,9 @@ class ReadNews:
         return await self._accounts.with_client(tenant_id, account_id, work, reading="news")
 
     async def _orders(self, client: KworkClient, run: RunScope) -> None:
-        """From the newest on, until a page tells nothing new and every open order was seen."""
+        """From the newest on, until a page tells nothing new and every open order was seen; then what happened in
+        the orders whose rows changed.
+        """
         account_id = _account_of(run)
         async with self._database.tenant(run.tenant_id) as scope:
             known = await FirstReadings(scope).since(account_id, ORDERS)
@@ -66,14 +70,19 @@ class ReadNews:
         if known is None:
             await self._reading.orders(client, run)
             return
+        moved: set[int] = set()
         for number in range(1, _MOST_PAGES + 1):
             page = await client.orders(number)
-            fresh = run.counts.get("orders_new", 0) + run.counts.get("orders_changed", 0)
-            await self._reading.store_orders(run, page)
+            changes = await self._reading.store_orders(run, page)
+            moved |= changes.fresh | changes.touched
             unseen -= {order.id for order in page.items}
-            is_old = run.counts.get("orders_new", 0) + run.counts.get("orders_changed", 0) == fresh
-            if not page.items or number == page.last or (is_old and not unseen):
-                return
+            if not page.items or number == page.last or not (changes.fresh or unseen):
+                break
+        await self._pages.look(client, run, moved)
+        if run.stopped is not None:  # of single orders' pages: syncs report it, and the other news go on
+            log.warning(
+                "an order's page of account %s cannot be read: %s", run.account_id, run.stopped.path
+            )
 
     async def _read_offers(self, client: KworkClient, run: RunScope) -> None:
         """A drifted list of offers does not end the news of messages and orders: syncs report it."""
