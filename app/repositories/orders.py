@@ -212,7 +212,7 @@ def _page(details: OrderDetails | None) -> dict[str, Any]:
 
 _COLUMNS = (
     "o.id, o.account_id, o.title, o.status, o.price_kopecks, o.currency, o.buyer_id, o.buyer_username, o.url, "
-    "o.created_at, o.deadline_at, o.details"
+    "o.created_at, o.deadline_at, o.details, o.details_tried_at IS NULL AS page_unread"
 )
 
 # The columns are what the merged details say. $4: volatile keys, $5: keys of the order's own page.

@@ -260,7 +260,7 @@ class Sync:
                     await self._refresh_categories(run)
                 error = await self._read_as_far_as_it_goes(run, stream, request)
                 if run.connection_id is not None:
-                    await self._deliveries.drain(run.tenant_id)
+                    await self._deliver(run, run.connection_id)
             outcome = outcome_of(error, run.drift)
         except LeaseLost:
             log.warning("run_lease_lost", run=str(run.lease.run_id))
@@ -279,6 +279,12 @@ class Sync:
         finally:
             beat.cancel()
         await self._finish(run, outcome)
+
+    async def _deliver(self, run: RunScope, connection_id: UUID) -> None:
+        """Leads whose order's page this run did not reach, or could not read, go without it."""
+        async with self._database.tenant(run.tenant_id) as scope:
+            await Deliveries(scope).release(connection_id, run.lease.run_id)
+        await self._deliveries.drain(run.tenant_id)
 
     async def _refresh_categories(self, run: RunScope) -> None:
         found = await self._categories.if_due()

@@ -81,7 +81,7 @@ class SyncAccount:
         run.checkpoint["orders_page"] = page.number
         if run.connection_id is not None:
             rows = await orders.by_ids([order.id for order in page.items])
-            await queue_orders(scope, run.connection_id, run.lease.run_id, rows)
+            await queue_orders(scope, run.connection_id, run.lease.run_id, rows, pages_follow=True)
         return changes
 
     async def gigs(self, client: KworkClient, run: RunScope) -> None:

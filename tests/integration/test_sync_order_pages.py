@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+
 import asyncpg
 import pytest
 
@@ -68,6 +72,42 @@ async def test_the_lead_gets_the_description_but_not_what_the_buyer_handed_over(
         lead = leads[f"kwork:order:{sold['id']}"]
         assert lead["description"] == card["description"]
         assert "Доступы в файле" not in str(lead)
+
+
+@contextlib.asynccontextmanager
+async def delivering_all_the_time(bed: SyncBed) -> AsyncIterator[None]:
+    """As the service does: whatever is due leaves while the run still reads."""
+
+    async def tenants() -> Sequence[str]:
+        return [TENANT]
+
+    going = asyncio.create_task(bed.deliveries.run(tenants, every_seconds=0.005))
+    yield
+    going.cancel()
+    await asyncio.gather(going, return_exceptions=True)
+
+
+async def test_a_new_orders_lead_is_made_once_with_its_description(sync_bed: SyncBed) -> None:
+    async with delivering_all_the_time(sync_bed):
+        await sync_bed.run()
+    leads = [row for row in sync_bed.stand.journal(surface="crm") if "/leads" in row["path"]]
+    assert [row["method"] for row in leads] == ["POST"] * ORDERS
+    assert all(lead["description"] for lead in sync_bed.leads().values())
+
+
+async def test_leads_whose_pages_cannot_be_read_are_made_all_the_same(sync_bed: SyncBed) -> None:
+    sync_bed.stand.fault("field_dropped", surface="api", path="/getOrderDetails", field="response")
+    sync_bed.stand.fault("field_dropped", surface="api", path="/getOrderHeader", field="order")
+    async with delivering_all_the_time(sync_bed):
+        run = await sync_bed.run()
+    assert (run.state, run.counts.get("order_pages_read")) == ("failed", None)
+    assert len(sync_bed.leads()) == ORDERS
+
+
+async def test_leads_wait_for_no_page_where_the_account_can_read_none(web_sync_bed: SyncBed) -> None:
+    run = await web_sync_bed.run()
+    assert run.counts["order_pages_unavailable"] == ORDERS
+    assert len(web_sync_bed.leads()) == ORDERS
 
 
 async def test_a_second_run_reads_no_page_writes_no_row_and_calls_no_crm(
