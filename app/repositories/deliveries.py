@@ -99,11 +99,13 @@ class Deliveries:
         count: int = await self._connection.fetchval(_ENQUEUE, self._tenant_id, connection_id, run_id, rows)
         return count
 
-    async def release(self, connection_id: UUID, run_id: UUID) -> None:
-        """What the run queued to be held leaves now."""
+    async def release(self, connection_id: UUID, run_id: UUID | None = None) -> None:
+        """What is held for that run leaves now, and so does what is held for runs whose worker died."""
         await self._connection.execute(
-            "UPDATE deliveries SET due_at = now() WHERE tenant_id = $1 AND connection_id = $2 AND run_id = $3 "
-            "AND state = 'pending' AND attempts = 0 AND due_at > now()",
+            "UPDATE deliveries d SET due_at = now() WHERE d.tenant_id = $1 AND d.connection_id = $2 "
+            "AND d.state = 'pending' AND d.attempts = 0 AND d.due_at > now() "
+            "AND (d.run_id = $3 OR NOT EXISTS (SELECT FROM sync_leases l "
+            "WHERE l.tenant_id = $1 AND l.run_id = d.run_id AND l.expires_at > now()))",
             self._tenant_id,
             connection_id,
             run_id,

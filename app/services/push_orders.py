@@ -13,9 +13,9 @@ from app.repositories.deliveries import Deliveries, Outgoing
 from app.repositories.directory import Directory
 from app.services.lead_payloads import buyer_contact, order_lead
 
-
 PAGE_SECONDS = 600.0
-"""So long the lead of a new order waits for the order's own page. Beyond it the run has died, or crawls."""
+"""So long the lead of a new order waits for the order's own page. Beyond it the run crawls; of one that died the lead leaves
+as soon as the run's lease has ended."""
 
 
 async def queue_orders(

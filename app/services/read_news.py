@@ -80,9 +80,7 @@ class ReadNews:
                 break
         await self._pages.look(client, run, moved)
         if run.stopped is not None:  # of single orders' pages: syncs report it, and the other news go on
-            log.warning(
-                "an order's page of account %s cannot be read: %s", run.account_id, run.stopped.path
-            )
+            log.warning("an order's page of account %s cannot be read: %s", run.account_id, run.stopped.path)
 
     async def _read_offers(self, client: KworkClient, run: RunScope) -> None:
         """A drifted list of offers does not end the news of messages and orders: syncs report it."""

@@ -20,8 +20,11 @@ from app.repositories.orders import Orders
 from app.repositories.runs import Runs
 from app.services.read_order_pages import ReadOrderPages
 from app.services.run_scope import RunScope
+from app.services.sync import ORDERS as ORDERS_STREAM
+from app.services.sync import SyncRequest
 from tests.accounts import TENANT
 from tests.api import add_order, stock
+from tests.clockwork import until
 from tests.sync_bed import SyncBed, rows_written
 
 pytestmark = pytest.mark.skipif(not has_chromium(None), reason="no Chromium on this machine")
@@ -102,6 +105,20 @@ async def test_leads_whose_pages_cannot_be_read_are_made_all_the_same(sync_bed: 
         run = await sync_bed.run()
     assert (run.state, run.counts.get("order_pages_read")) == ("failed", None)
     assert len(sync_bed.leads()) == ORDERS
+
+
+async def test_leads_held_by_a_run_that_died_leave_when_its_lease_ends(
+    sync_bed: SyncBed, owner: asyncpg.Connection
+) -> None:
+    sync_bed.stand.fault("slow", surface="api", path="/getOrderHeader", seconds=60)
+    (run,) = await sync_bed.sync.start(TENANT, SyncRequest(stream=ORDERS_STREAM))
+    async with delivering_all_the_time(sync_bed):
+        await until(lambda: sync_bed.asked("getOrderHeader") == 1)
+        assert sync_bed.leads() == {}
+        for task in sync_bed.sync._tasks.values():  # as `kill -9`, but that the lease is given back at once
+            task.cancel()
+        await until(lambda: len(sync_bed.leads()) == ORDERS)
+    assert await owner.fetchval("SELECT state FROM sync_runs WHERE id = $1", run.id) == "running"
 
 
 async def test_leads_wait_for_no_page_where_the_account_can_read_none(web_sync_bed: SyncBed) -> None:
