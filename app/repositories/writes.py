@@ -266,25 +266,46 @@ class Writes:
         Raises ``WriteLost`` when it is not ours any more, has run out or was cancelled; ``WriteInTheWay``
         when another write of the account to that target is on its way or unclear, or too many are unclear.
         """
+        while not await self._marked(write):
+            if other := await self._on_its_way(write):
+                raise WriteInTheWay(
+                    f"Прошлая отправка сюда ещё в пути: GET /api/v1/writes/{other}. Повторите через несколько секунд.",
+                    code="write_in_progress",
+                    write_id=other,
+                )  # else it has settled this moment
+
+    async def _marked(self, write: Write) -> bool:
+        """``False`` when another write to the target is on its way or unclear."""
         if blocked := await self.in_the_way(write.account_id, write.target, but=write.id):
             raise blocked
         try:
-            marked = await self._connection.fetchval(
-                "UPDATE kwork_writes SET state = 'committing', committed_at = now() "
-                "WHERE tenant_id = $1 AND id = $2 AND epoch = $3 AND held_until > now() AND expires_at > now() "
-                "AND (state = 'confirmed' OR (state = 'prepared' AND mode = 'direct')) RETURNING true",
-                self._tenant_id,
-                write.id,
-                write.epoch,
-            )
+            async with (
+                self._connection.transaction()
+            ):  # a savepoint: what stands in the way is looked up after it
+                marked = await self._connection.fetchval(
+                    "UPDATE kwork_writes SET state = 'committing', committed_at = now() "
+                    "WHERE tenant_id = $1 AND id = $2 AND epoch = $3 AND held_until > now() AND expires_at > now() "
+                    "AND (state = 'confirmed' OR (state = 'prepared' AND mode = 'direct')) RETURNING true",
+                    self._tenant_id,
+                    write.id,
+                    write.epoch,
+                )
         except asyncpg.UniqueViolationError:
-            raise WriteInTheWay(
-                "Прошлая отправка сюда ещё в пути. Повторите через несколько секунд.",
-                code="write_in_progress",
-                write_id=write.id,
-            ) from None
+            return False
         if not marked:
             raise WriteLost(str(write.id))
+        return True
+
+    async def _on_its_way(self, write: Write) -> UUID | None:
+        found: UUID | None = await self._connection.fetchval(
+            "SELECT id FROM kwork_writes WHERE tenant_id = $1 AND account_id = $2 AND target = $3 AND id <> $4 "
+            "AND state = 'committing' AND NOT is_parent",
+            self._tenant_id,
+            write.account_id,
+            write.target,
+            write.id,
+        )
+        return found
 
     async def begin_parent(self, write: Write) -> None:
         """A parent whose steps are under way. Raises ``WriteLost``."""
