@@ -1,4 +1,4 @@
-"""The accounts' own offers, and since when each stream's backlog is read."""
+"""The accounts' own offers, since when each stream's backlog is read, and the keys of uploads."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Offers are read again from Kwork when this comes back."""
     op.drop_table("offers")
+    for column in ("upload_place", "upload_key"):
+        op.drop_column("files", column)
     # Forced, the rows of every tenant are hidden from the owner as well.
     op.execute("ALTER TABLE first_readings NO FORCE ROW LEVEL SECURITY")
     op.execute("DELETE FROM first_readings WHERE stream = 'offers'")

@@ -22,3 +22,11 @@ ALTER TABLE first_readings DROP CONSTRAINT first_readings_stream_check,
     ADD CONSTRAINT first_readings_stream_check CHECK (stream IN ('orders', 'messages', 'offers')),
     -- When the backlog was read whole: what changed after that is news, and worth a look at the order's own page.
     ADD COLUMN finished_at timestamptz NOT NULL DEFAULT now();
+
+-- The Idempotency-Key of the upload that brought a file, and its place in it. Whoever sends the upload again gets
+-- the same files; a key is free again as soon as one of them is gone.
+ALTER TABLE files
+    ADD COLUMN upload_key    text,
+    ADD COLUMN upload_place  integer,
+    ADD CHECK ((upload_key IS NULL) = (upload_place IS NULL));
+CREATE UNIQUE INDEX files_upload ON files (tenant_id, upload_key, upload_place) WHERE upload_key IS NOT NULL;
