@@ -1,4 +1,7 @@
-"""The ledger of writes in PostgreSQL. Every change of state names the states it may come from, and the epoch."""
+"""The ledger of writes in PostgreSQL. Every change of state names the states it may come from, and the epoch.
+
+What nobody works on any more is found by ``write_queue.py``.
+"""
 
 from __future__ import annotations
 
@@ -420,50 +423,6 @@ class Writes:
             due_in,
             asdict(problem) if problem else None,
         )
-
-    async def orphaned(self) -> int:
-        """Writes whose worker died after the mark: unclear. Returns how many."""
-        status: str = await self._connection.execute(
-            "UPDATE kwork_writes SET state = 'unknown', epoch = epoch + 1, held_until = NULL, due_at = now() "
-            "WHERE tenant_id = $1 AND state = 'committing' AND NOT is_parent "
-            "AND (held_until IS NULL OR held_until <= now())",
-            self._tenant_id,
-        )
-        return int(status.rpartition(" ")[2])
-
-    async def expire(self) -> list[UUID]:
-        """What was not sent in time never will be."""
-        rows = await self._connection.fetch(
-            "UPDATE kwork_writes SET state = 'expired', settled_at = now(), epoch = epoch + 1, held_until = NULL "
-            "WHERE tenant_id = $1 AND state IN ('prepared', 'confirmed') AND expires_at <= now() "
-            "AND (held_until IS NULL OR held_until <= now()) AND (parent_id IS NULL OR NOT EXISTS ("
-            "SELECT FROM kwork_writes p WHERE p.tenant_id = $1 AND p.id = kwork_writes.parent_id "
-            "AND p.state = 'committing')) RETURNING id",
-            self._tenant_id,
-        )
-        return [row["id"] for row in rows]
-
-    async def due(self, limit: int) -> list[tuple[UUID, WriteState, bool]]:
-        """What nobody works on and should: to be sent, carried on with (parents), or looked up."""
-        rows = await self._connection.fetch(
-            "SELECT id, state, is_parent FROM kwork_writes WHERE tenant_id = $1 AND due_at <= now() "
-            "AND parent_id IS NULL AND (held_until IS NULL OR held_until <= now()) AND (state = 'confirmed' "
-            "OR (state = 'prepared' AND mode = 'direct') OR (is_parent AND state = 'committing')) "
-            "UNION ALL SELECT id, state, is_parent FROM kwork_writes WHERE tenant_id = $1 AND due_at <= now() "
-            "AND state = 'unknown' AND NOT is_parent AND (held_until IS NULL OR held_until <= now()) LIMIT $2",
-            self._tenant_id,
-            limit,
-        )
-        return [(row["id"], WriteState(row["state"]), row["is_parent"]) for row in rows]
-
-    async def standing(self) -> dict[str, int]:
-        """How many writes stand in each state that is not settled."""
-        rows = await self._connection.fetch(
-            "SELECT state, count(*) AS n FROM kwork_writes WHERE tenant_id = $1 AND parent_id IS NULL "
-            "AND state IN ('prepared', 'confirmed', 'committing', 'unknown') GROUP BY state",
-            self._tenant_id,
-        )
-        return {row["state"]: row["n"] for row in rows}
 
 
 def _write(row: asyncpg.Record) -> Write:
