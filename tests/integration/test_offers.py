@@ -151,9 +151,7 @@ async def test_what_was_never_read_is_read_before_it_is_shown(news: News) -> Non
     assert await desk.told() == [(str(number), "new", "viewed")]
 
 
-async def test_an_account_without_the_mobile_surface_says_so(
-    news: News, stand_browser: KworkBrowser
-) -> None:
+async def test_an_account_without_the_mobile_surface_says_so(news: News, stand_browser: KworkBrowser) -> None:
     news.accounts = accounts_at(news.stand, news.database, stand_browser)
     answer = await Desk(news).ask()
     assert (answer.status_code, answer.json()["code"]) == (409, "capability_unavailable")
