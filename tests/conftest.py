@@ -16,4 +16,5 @@ pytest_plugins = [
     "tests.external_postgres",
     "tests.kwork_writing",
     "tests.sync_bed",
+    "tests.news_bed",
 ]

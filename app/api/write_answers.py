@@ -36,16 +36,19 @@ class How:
     dry_run: bool
 
 
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="Same key and body: done once and the same answer, however often it is sent.",
+    ),
+]
+
+
 async def _how(
-    key: Annotated[
-        str | None,
-        Header(
-            alias="Idempotency-Key",
-            min_length=1,
-            max_length=255,
-            description="Same key and body: one write and the same answer, however often it is sent.",
-        ),
-    ] = None,
+    key: IdempotencyKey = None,
     dry_run: Annotated[
         bool, Query(description="Validate by reading and show the exact requests; nothing is sent.")
     ] = False,

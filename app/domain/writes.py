@@ -134,6 +134,8 @@ class Problem:
     needs_person: bool = False
     allowed: tuple[str, ...] = ()
     """What would be possible instead, where that is known."""
+    in_the_way: str | None = None
+    """Id of the write that this one may not pass."""
 
 
 BEFORE = "before"
@@ -233,13 +235,13 @@ class Finding:
 
 
 class WriteRefused(Conflict):
-    """A write that surely did not happen."""
+    """A write that surely did not happen. ``write_id``: itself, or the one that stood in its way."""
 
     code = "write_refused"
 
     def __init__(self, problem: Problem, write_id: UUID) -> None:
         super().__init__(problem.detail, code=problem.code)
-        self.write_id = write_id
+        self.write_id = UUID(problem.in_the_way) if problem.in_the_way else write_id
         self.field = problem.field
         self.retryable = problem.retryable
         self.needs_person = problem.needs_person
@@ -287,4 +289,5 @@ def problem_of(error: ServiceError) -> Problem:
         retryable=error.retryable,
         needs_person=error.needs_person,
         allowed=tuple(getattr(error, "allowed", ())),
+        in_the_way=str(error.write_id) if isinstance(error, WriteInTheWay) else None,
     )
