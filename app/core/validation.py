@@ -54,6 +54,8 @@ def described(error: Mapping[str, Any]) -> dict[str, str]:
     if kind == "value_error":
         # Raised by our own validators, whose sentences hold no value.
         message = str(context.get("error", "недопустимое значение"))
+    elif kind not in _MESSAGES and "words" in context:
+        message = str(context["words"])  # an error with a code of its own, whose sentence holds no value either
     else:
         message = _filled(_MESSAGES.get(kind, "недопустимое значение"), context)
     return {"field": _field(error["loc"]), "code": kind, "message": message}

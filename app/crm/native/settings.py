@@ -3,13 +3,11 @@
 The defaults are the contract itself (``docs/crm-contract.yaml``).
 """
 
-import re
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
-import httpx2
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
+from app.crm.roots import root_of
 from app.domain.crm import LeadStatus
 
 HeaderValue = Annotated[str, Field(pattern=r"^[\x21-\x7e]+$", max_length=128)]
@@ -18,8 +16,6 @@ Path = Annotated[str, Field(pattern=r"^[A-Za-z0-9._~/-]*$", max_length=200)]
 FieldName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=64)]
 Renames = dict[str, FieldName | None]
 """The contract's field name -> the name on the wire; None: the field is not sent."""
-
-_HOST = re.compile(r"[0-9a-zA-Z_:-]{1,63}(\.[0-9a-zA-Z_-]{1,63})*")
 
 LEAD_FIELDS = frozenset(
     {
@@ -106,19 +102,7 @@ class NativeSettings(BaseModel):
     @field_validator("base_url")
     @classmethod
     def _only_scheme_host_and_path(cls, value: str) -> str:
-        parts = urlsplit(value.strip())
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("нужен адрес вида https://crm.example.ru")
-        if parts.port == 0 or parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("в адресе не должно быть имени, пароля, ? и #")
-        root = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/').removesuffix('/api/v1')}".rstrip("/")
-        try:
-            host = httpx2.URL(root).raw_host.decode("ascii")
-        except httpx2.InvalidURL:
-            host = ""
-        if not _HOST.fullmatch(host):
-            raise ValueError("в адресе нет имени машины")
-        return root
+        return root_of(value, ending="/api/v1")
 
     @field_validator("api_key")
     @classmethod

@@ -1,4 +1,4 @@
-"""The one table: what a native CRM answers -> what must happen next.
+"""What a CRM answers -> what must happen next: the table for CRMs that keep to HTTP, and what is told of an answer.
 
 Writes and reads differ: an unclear write may have happened (``Ambiguous``), an unclear read is merely late
 (``Unavailable``).
@@ -58,15 +58,19 @@ _MESSAGE_KEYS: Final = ("message", "detail", "error_description", "title", "erro
 class Refusals:
     """Turns an answer into one of our families, in the CRM's words but without this connection's secrets."""
 
-    def __init__(self, api_key: str) -> None:
-        self._secrets = sorted(_spellings(api_key), key=len, reverse=True)
+    def __init__(self, *secrets: str) -> None:
+        spellings = {spelling for secret in secrets if secret for spelling in _spellings(secret)}
+        self._secrets = sorted(spellings, key=len, reverse=True)
 
     def of_status(self, answer: Answer, *, write: bool) -> VendorError:
         """The error for a status outside 2xx."""
         status = answer.status
         meaning = _BY_STATUS.get(status) or (_REFUSED if 400 <= status < 500 else _UNCLEAR)
-        family = meaning.write if write else meaning.read
-        detail = f"CRM ответила {status}: {self.words(answer)}"
+        return self.of_family(meaning.write if write else meaning.read, answer)
+
+    def of_family(self, family: Family, answer: Answer) -> VendorError:
+        """This family in the CRM's words; for those that wait, with its waiting time."""
+        detail = f"CRM ответила {answer.status}: {self.words(answer)}"
         if issubclass(family, RateLimited):
             return family(detail, retry_after=retry_after(answer.headers))
         return family(detail)

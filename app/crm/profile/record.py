@@ -1,0 +1,102 @@
+"""What templates see: a lead, a contact or a note as plain values, and the names each template may read."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from app.crm.profile.language import Loose, Scope
+from app.domain.crm import Contact, Lead, LeadStatus, Note
+
+LEAD: Final = frozenset(
+    {
+        "external_id", "kind", "kwork_id", "name", "description", "budget_kopecks", "currency", "status", "stage",
+        "contact_id", "contact_external_id", "url", "deadline", "metadata",
+    }
+)  # fmt: skip
+CONTACT: Final = frozenset({"external_id", "kwork_id", "name", "email", "phone", "url", "metadata"})
+NOTE: Final = frozenset({"external_id", "text", "at"})
+PAGE: Final = frozenset({"number", "size", "offset"})
+
+Values = dict[str, Any]
+
+
+def lead_values(lead: Lead, stages: Mapping[LeadStatus, str | int]) -> Values:
+    """``stage`` is the CRM's word for ``status``. Raises ``ValueError`` for a deadline without a time zone."""
+    if lead.deadline is not None and lead.deadline.tzinfo is None:
+        raise ValueError("a deadline without a time zone")
+    kind, kwork_id = _kwork_key(lead.external_id)
+    return {
+        "external_id": lead.external_id,
+        "kind": kind,
+        "kwork_id": kwork_id,
+        "name": lead.name,
+        "description": lead.description,
+        "budget_kopecks": lead.budget_kopecks,
+        "currency": lead.currency,
+        "status": lead.status.value,
+        "stage": stages.get(lead.status),
+        "contact_id": lead.contact_id,
+        "contact_external_id": lead.contact_external_id,
+        "url": lead.url,
+        "deadline": lead.deadline,
+        "metadata": Loose(lead.metadata),
+    }
+
+
+def contact_values(contact: Contact) -> Values:
+    return {
+        "external_id": contact.external_id,
+        "kwork_id": _kwork_key(contact.external_id)[1],
+        "name": contact.name,
+        "email": contact.email,
+        "phone": contact.phone,
+        "url": contact.url,
+        "metadata": Loose(contact.metadata),
+    }
+
+
+def note_values(note: Note) -> Values:
+    return {"external_id": note.external_id, "text": note.text, "at": note.at}
+
+
+def scope(values: frozenset[str], **more: frozenset[str] | None) -> Scope:
+    """The connection's ``values`` and these names."""
+    return {"values": values, **more}
+
+
+def _kwork_key(external_id: str) -> tuple[str, str]:
+    """``kwork:order:1001`` → order, 1001."""
+    parts = external_id.split(":", 2)
+    return (parts[1], parts[2]) if len(parts) == 3 else ("", external_id)
+
+
+_MOMENT: Final = datetime(2026, 3, 5, 12, 0, tzinfo=UTC)
+
+SAMPLE_LEADS: Final = (
+    Lead(
+        external_id="kwork:order:1001",
+        name="Лендинг «под ключ»",
+        description="Тексты готовы",
+        budget_kopecks=1_200_050,
+        status=LeadStatus.IN_PROGRESS,
+        contact_id="71",
+        contact_external_id="kwork:user:77",
+        url="https://kwork.ru/track?id=1001",
+        deadline=_MOMENT,
+        metadata={"kwork_kind": "order", "kwork_id": 1001},
+    ),
+    Lead(external_id="kwork:project:3", name="Сайт"),
+)
+"""A lead with everything and one with what is always there: a template must manage both."""
+SAMPLE_CONTACTS: Final = (
+    Contact(
+        external_id="kwork:user:77",
+        name="Пример Покупателев",
+        email="example@example.com",
+        phone="+7 900 000-00-00",
+        url="https://kwork.ru/user/example",
+        metadata={"kwork_username": "example"},
+    ),
+    Contact(external_id="kwork:user:78", name="example"),
+)
+SAMPLE_NOTE: Final = Note(external_id="kwork:message:5", text="Здравствуйте!", at=_MOMENT)

@@ -1,0 +1,1 @@
+"""Against programs that are installed only when asked for (`scripts/live-crm`)."""
