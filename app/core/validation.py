@@ -55,7 +55,9 @@ def described(error: Mapping[str, Any]) -> dict[str, str]:
         # Raised by our own validators, whose sentences hold no value.
         message = str(context.get("error", "недопустимое значение"))
     elif kind not in _MESSAGES and "words" in context:
-        message = str(context["words"])  # an error with a code of its own, whose sentence holds no value either
+        message = str(
+            context["words"]
+        )  # an error with a code of its own, whose sentence holds no value either
     else:
         message = _filled(_MESSAGES.get(kind, "недопустимое значение"), context)
     return {"field": _field(error["loc"]), "code": kind, "message": message}

@@ -7,6 +7,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from app.crm.native import NativeConnector, NativeSettings
+from app.crm.profile import ProfileSettings, profile_connector
 from app.domain.crm import CrmConnector
 
 
@@ -20,6 +21,7 @@ class CrmKind:
 
 CRM_KINDS: Final[Mapping[str, CrmKind]] = {
     "native": CrmKind(NativeSettings, NativeConnector),
+    "profile": CrmKind(ProfileSettings, profile_connector),
 }
 
 

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from app.crm.answers import Unreadable, parsed
 from app.crm.http import Answer
-from app.crm.native.answers import Unreadable, parsed, records_in
+from app.crm.native.answers import records_in
 from app.crm.native.bodies import BodyWriter
-from app.crm.refusals import MESSAGE_CAP, RETRY_AFTER_CAP, RETRY_AFTER_DEFAULT, Refusals, retry_after
 from app.crm.native.settings import NativeSettings
+from app.crm.refusals import MESSAGE_CAP, RETRY_AFTER_CAP, RETRY_AFTER_DEFAULT, Refusals, retry_after
 from app.crm.registry import build_connector
 from app.domain.crm import Contact, Lead, LeadStatus
 from app.domain.errors import Ambiguous, AuthExpired, Blocked, RateLimited, Rejected, Unavailable

@@ -2,30 +2,11 @@
 
 from typing import Final
 
-import orjson
-
-from app.crm.http import Answer
+from app.crm.answers import Unreadable, id_text
 
 Record = dict[str, object]
 
 _ENVELOPES: Final = ("data", "item", "items", "record", "result")
-
-
-class Unreadable(Exception):
-    """A good status, but not an answer this connector can trust."""
-
-
-def parsed(answer: Answer) -> object:
-    """The JSON of an answer that claims success."""
-    if not answer.is_json:
-        raise Unreadable(f"HTTP {answer.status} without JSON")
-    try:
-        body = orjson.loads(answer.body)
-    except orjson.JSONDecodeError:
-        raise Unreadable(f"HTTP {answer.status} with broken JSON") from None
-    if isinstance(body, dict) and _tells_an_error(body):
-        raise Unreadable(f"HTTP {answer.status} with an error inside")
-    return body
 
 
 def record_in(body: object, id_field: str, resource: str) -> Record | None:
@@ -56,12 +37,4 @@ def records_in(body: object, list_key: str | None, resource: str) -> list[Record
 
 def crm_id(record: Record, id_field: str) -> str | None:
     """The record's id as text; None when it has none."""
-    value = record.get(id_field)
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return None
-    text = str(value)
-    return text if 0 < len(text) <= 200 else None
-
-
-def _tells_an_error(body: Record) -> bool:
-    return bool(body.get("error") or body.get("errors")) or False in (body.get("success"), body.get("ok"))
+    return id_text(record.get(id_field))

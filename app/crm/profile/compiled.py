@@ -67,7 +67,7 @@ class Lookup:
     rows: Query
     id: Query
     key: Query
-    find: Find
+    source: Find
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +117,8 @@ class ReadyProfile:
 
     source: Profile
     stages: Mapping[LeadStatus, str | int]
+    rules: tuple[Rule, ...]
+    """For every answer, after a call's own."""
     headers: tuple[tuple[str, TextTemplate], ...]
     secret_headers: tuple[tuple[str, TextTemplate], ...]
     secret_path: AddressTemplate | None
@@ -155,6 +157,7 @@ class _Compiler:
         made = ReadyProfile(
             source=profile,
             stages={status: profile.statuses.get(status.value, status.value) for status in LeadStatus},
+            rules=self._common,
             headers=self._headers("headers", profile.headers, plain),
             secret_headers=self._headers("secret_headers", profile.secret_headers, secret),
             secret_path=self._address("secret_path", profile.secret_path, secret)

@@ -180,9 +180,12 @@ def _check_names(node: nodes.Node, scope: Scope, known: Set[str]) -> None:
             raise _unknown_name(node.name, scope)
     if isinstance(node, nodes.Getattr) and isinstance(node.node, nodes.Name):
         _check_field(node.node.name, node.attr, scope)
-    elif isinstance(node, nodes.Getitem) and isinstance(node.node, nodes.Name):
-        if isinstance(node.arg, nodes.Const):
-            _check_field(node.node.name, str(node.arg.value), scope)
+    if (
+        isinstance(node, nodes.Getitem)
+        and isinstance(node.node, nodes.Name)
+        and isinstance(node.arg, nodes.Const)
+    ):
+        _check_field(node.node.name, str(node.arg.value), scope)
 
 
 def _check_field(name: str, field: str, scope: Scope) -> None:

@@ -1,5 +1,7 @@
 """Templates in use: texts, addresses and JSON bodies, each rendered within its allowance."""
 
+import math
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
@@ -18,6 +20,8 @@ MOST_BODY_BYTES: Final = 1_048_576
 MOST_ADDRESS: Final = 4_096
 _MOST_DEPTH: Final = 12
 _MOST_VALUES: Final = 5_000
+
+_ADDRESS_LETTERS: Final = re.compile(r"/[^\x00-\x20\x7f-\U0010ffff#\\]*")
 
 Values = Mapping[str, Any]
 Tree = str | int | float | bool | None | list["Tree"] | dict[str, "Tree"]
@@ -121,6 +125,8 @@ class AddressTemplate(TextTemplate):
         made = _part_of_address(self._result(values)) if self._is_expression else self._text(values)
         if len(made) > MOST_ADDRESS:
             raise TooExpensive(f"адрес длиннее {MOST_ADDRESS} знаков")
+        if not _ADDRESS_LETTERS.fullmatch(made):
+            raise WrongValue("адрес начинается с / и состоит из знаков ASCII без пробелов и #")
         return made
 
 
@@ -242,7 +248,7 @@ def plain(value: Any) -> Any:
             raise TooExpensive("слишком много значений")
         if one is None or isinstance(one, str | bool | int):
             return str(one) if isinstance(one, str) else one
-        if isinstance(one, float) and one == one and abs(one) != float("inf"):
+        if isinstance(one, float) and math.isfinite(one):
             return one
         if isinstance(one, dict):
             return {str(name): of(inner, depth + 1) for name, inner in one.items()}
