@@ -15,5 +15,6 @@ pytest_plugins = [
     "tests.ledger",
     "tests.external_postgres",
     "tests.kwork_writing",
+    "tests.page_writing",
     "tests.sync_bed",
 ]

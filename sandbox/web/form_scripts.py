@@ -47,6 +47,61 @@ _TOOLS = """
   }
 """
 
+MESSAGE_SCRIPT = (
+    "(function () {"
+    + _TOOLS
+    + """
+  var form = document.getElementById('new_message');
+  if (!form) return;
+  var list = form.querySelector('.chat__files');
+  form.querySelector('input[type=file]').addEventListener('change', function (event) {
+    Array.prototype.forEach.call(event.target.files, function (file) {
+      var item = document.createElement('li');
+      item.textContent = file.name;
+      list.appendChild(item);
+    });
+  });
+  form.addEventListener('submit', function (event) {
+    event.preventDefault();
+    complain(form, '');
+    var data = new FormData(form);
+    many(function () { return post('/sendmessage', data); }).then(function (answer) {
+      if (!answer.MID) { complain(form, answer.error); return; }
+      form.reset();
+      list.innerHTML = '';
+    }).catch(function () { complain(form, 'Произошла ошибка. Попробуйте ещё раз'); });
+  });
+})();
+"""
+)
+
+HAND_IN_SCRIPT = (
+    "(function () {"
+    + _TOOLS
+    + """
+  var open = document.querySelector('.js-hand-in-open');
+  if (!open) return;
+  var form = document.querySelector('.js-hand-in-form');
+  var files = [];
+  open.addEventListener('click', function () {
+    if (window.sandboxHandsInAtOnce) { post('/track/send_for_approval', new FormData(form)); return; }
+    form.style.display = '';
+  });
+  uploader(form, form.querySelector('.hand-in-files'), files);
+  form.addEventListener('submit', function (event) {
+    event.preventDefault();
+    complain(form, '');
+    var data = new FormData(form);
+    files.forEach(function (number) { data.append('filesIds[]', number); });
+    many(function () { return post('/track/send_for_approval', data); }).then(function (answer) {
+      if (answer.success) { window.location.reload(); return; }
+      complain(form, answer.error);
+    }).catch(function () { complain(form, 'Произошла ошибка. Попробуйте ещё раз'); });
+  });
+})();
+"""
+)
+
 OFFER_SCRIPT = (
     "(function () {"
     + _TOOLS

@@ -77,7 +77,9 @@ class Person:
         return SESSION
 
 
-@pytest.mark.parametrize("wanted", [ACCOUNT["id"], "Студия", "SELLER@example.com"], ids=["id", "title", "login"])
+@pytest.mark.parametrize(
+    "wanted", [ACCOUNT["id"], "Студия", "SELLER@example.com"], ids=["id", "title", "login"]
+)
 async def test_the_session_goes_to_the_named_account(service: Stub, wanted: str) -> None:
     person = Person()
     await hand_over(person, wanted, service=service.url, token="given-token", say=person.heard.append)
