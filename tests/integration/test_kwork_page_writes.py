@@ -52,11 +52,11 @@ def answered(status: int, family: type[VendorError], **headers: str) -> Bad:
 BAD_DAYS = [
     Bad("drop", given={"when": "before"}),
     Bad("drop", acted=True, given={"when": "after"}),
-    Bad("cut", acted=True),
     Bad("error_500"),
-    Bad("html_instead_of_json", acted=True, given={"act": True}),
 ]
 OTHER_ANSWERS = [
+    Bad("cut", acted=True),
+    Bad("html_instead_of_json", acted=True, given={"act": True}),
     Bad("block_403", Blocked),
     answered(429, RateLimited, **{"retry-after": "7"}),
     answered(302, Ambiguous, location="https://evil.example/"),
@@ -125,7 +125,7 @@ async def test_a_bad_day_ends_in_its_family_and_arrives_once(
     assert mark.once_before_arrival
 
 
-@pytest.mark.parametrize("bad", OTHER_ANSWERS, ids=lambda bad: bad.family.__name__)
+@pytest.mark.parametrize("bad", OTHER_ANSWERS, ids=lambda bad: f"{bad.kind}-{bad.family.__name__}")
 async def test_an_answer_means_what_it_means_on_the_usual_way(page_writer: PageWriter, bad: Bad) -> None:
     async with page_writer.client() as client:
         call = MESSAGE.plan(page_writer, client.writing)
@@ -135,7 +135,9 @@ async def test_an_answer_means_what_it_means_on_the_usual_way(page_writer: PageW
             await client.writing.carry_out(call, mark)
         assert type(raised.value) is bad.family
         assert client.expired == ({Surface.WEB} if bad.family is SessionLostMidway else set())
-    assert len(page_writer.sent(MESSAGE, mark)) == 1
+    assert [row["effects"] for row in page_writer.sent(MESSAGE, mark)] == [
+        [MESSAGE.effect] if bad.acted else []
+    ]
     assert mark.once_before_arrival
 
 
