@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from app.core.pace import Pace
 from app.domain.errors import (
     Ambiguous,
     AuthExpired,
@@ -26,6 +27,7 @@ from app.marketplaces.kwork.browser.chromium import has_chromium
 from app.marketplaces.kwork.browser.relay import Relay
 from app.marketplaces.kwork.errors import SessionLostMidway
 from app.marketplaces.kwork.transport import UnmarkedCall
+from app.services.kwork_client import PAGE_WEIGHT
 from tests.page_writing import HAND_IN, MESSAGE, OFFER, PAGE_DEEDS, PageDeed, PageWriter, text_file
 from tests.tcp_proxy import TcpProxy
 
@@ -86,7 +88,15 @@ async def test_on_a_good_day_it_is_done_once_behind_the_mark_with_its_file(
     assert {row["headers"]["host"] for row in arrived} == {page_writer.stand.web.removeprefix("http://")}
 
 
-async def test_the_offer_form_makes_its_calls_in_their_documented_order(page_writer: PageWriter) -> None:
+async def test_the_offer_form_makes_its_calls_in_their_documented_order_at_the_accounts_pace(
+    page_writer: PageWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paid: list[int] = []
+
+    async def pay(pace: Pace, weight: int = 1) -> None:
+        paid.append(weight)
+
+    monkeypatch.setattr(Pace, "__call__", pay)
     async with page_writer.client() as client:
         call = OFFER.plan(page_writer, client.writing)
         mark = page_writer.mark_of(OFFER)
@@ -103,6 +113,7 @@ async def test_the_offer_form_makes_its_calls_in_their_documented_order(page_wri
         "/projects/check_is_template",
         "/api/offer/createoffer",
     ]
+    assert paid == [PAGE_WEIGHT, 1]
     told = rows[-1]["body"]
     assert {name: told[name] for name in ("wantId", "kwork_price", "kwork_duration", "kwork_name")} == {
         name: fields[name] for name in ("wantId", "kwork_price", "kwork_duration", "kwork_name")
@@ -293,6 +304,17 @@ async def test_an_order_that_cannot_be_handed_in_now_is_told_before_the_mark(pag
         with pytest.raises(Rejected) as refused:
             await client.writing.carry_out(client.writing.hand_in_by_page(page_writer.order()), mark)
     assert (refused.value.code, mark.arrived) == ("kwork_page_without_form", [])
+
+
+async def test_a_page_of_somebody_else_is_not_written_to(page_writer: PageWriter) -> None:
+    somebody, other = page_writer.stand.add_user(), page_writer.stand.add_user()
+    async with page_writer.client() as client:
+        mark = page_writer.mark_of(MESSAGE)
+        call = client.writing.message_by_page(somebody["username"], other["user_id"], "Добрый день!")
+        with pytest.raises(LayoutChanged) as refused:
+            await client.writing.carry_out(call, mark)
+    assert refused.value.path == "page.request.msgto"
+    assert (mark.arrived, page_writer.sent(MESSAGE, mark)) == ([], [])
 
 
 async def test_without_a_session_or_chromium_it_cannot_be_planned(page_writer: PageWriter) -> None:
