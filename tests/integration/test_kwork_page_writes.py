@@ -22,7 +22,7 @@ from app.domain.errors import (
     VendorError,
 )
 from app.domain.kwork import Surface
-from app.marketplaces.kwork.browser import form_page
+from app.marketplaces.kwork.browser import chromium, form_page
 from app.marketplaces.kwork.browser.chromium import has_chromium
 from app.marketplaces.kwork.browser.relay import Relay
 from app.marketplaces.kwork.errors import SessionLostMidway
@@ -30,6 +30,7 @@ from app.marketplaces.kwork.transport import UnmarkedCall
 from app.services.kwork_client import PAGE_WEIGHT
 from tests.page_writing import HAND_IN, MESSAGE, OFFER, PAGE_DEEDS, PageDeed, PageWriter, text_file
 from tests.tcp_proxy import TcpProxy
+from tests.tls_front import tls_front
 
 pytestmark = pytest.mark.skipif(not has_chromium(None), reason="no Chromium on this machine")
 
@@ -238,6 +239,25 @@ async def test_what_chromium_would_send_again_by_itself_is_stopped_by_the_relay(
         with pytest.raises(VendorError):
             await client.writing.carry_out(call, mark)
     assert [row["effects"] for row in page_writer.sent(MESSAGE, mark)] == [["message sent"]] * 2
+
+
+@pytest.mark.parametrize("narrowed", [True, False], ids=["narrowed", "control"])
+async def test_over_tls_as_on_the_live_site_a_lost_answer_is_not_sent_again_either(
+    page_writer: PageWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, narrowed: bool
+) -> None:
+    if not narrowed:
+        monkeypatch.setattr(Relay, "narrow", lambda self: None)
+    async with tls_front(int(page_writer.stand.web.rpartition(":")[2]), tmp_path) as (address, trusting):
+        monkeypatch.setattr(chromium, "FLAGS", (*chromium.FLAGS, trusting))
+        clients, browser = page_writer.clients_with_chromium_at(address, seconds=30)
+        async with clients.for_account(page_writer.access) as client:
+            mark = page_writer.mark_of(MESSAGE)
+            page_writer.stand.fault("drop", path=MESSAGE.wire, when="after")
+            with pytest.raises(VendorError):
+                await client.writing.carry_out(MESSAGE.plan(page_writer, client.writing), mark)
+        await browser.close()
+    arrived = [row["effects"] for row in page_writer.sent(MESSAGE, mark)]
+    assert arrived == [["message sent"]] * (1 if narrowed else 2)
 
 
 async def test_a_line_gone_at_that_moment_lets_nothing_out_and_a_silent_one_leaves_it_open(
