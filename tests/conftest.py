@@ -17,4 +17,5 @@ pytest_plugins = [
     "tests.kwork_writing",
     "tests.page_writing",
     "tests.sync_bed",
+    "tests.news_bed",
 ]

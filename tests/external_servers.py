@@ -23,7 +23,9 @@ import redis
 from app.core.crypto import new_key
 
 USES_SERVERS = frozenset({"database_address", "redis_url", "service"})
-_redis_numbers = itertools.cycle(range(1, 16))
+# Redis has 16 numbered databases; each process of the suite (scripts/test starts at most four) has four of its own.
+_FIRST_REDIS_NUMBER = 4 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 4)
+_redis_numbers = itertools.cycle(range(_FIRST_REDIS_NUMBER + 1, _FIRST_REDIS_NUMBER + 4))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -38,7 +40,8 @@ def postgres_dsn() -> str | None:
 
 
 def redis_address() -> str | None:
-    return os.environ.get("TEST_REDIS_URL") or None
+    address = os.environ.get("TEST_REDIS_URL")
+    return _numbered(address, _FIRST_REDIS_NUMBER) if address else None
 
 
 async def create_database(dsn: str) -> str:
@@ -62,7 +65,7 @@ async def drop_database(address: str) -> None:
 @contextmanager
 def servers_of_a_service() -> Iterator[dict[str, str]]:
     """Settings of a service on external servers, in a database of its own; none where it brings its own servers."""
-    dsn, redis_url = postgres_dsn(), redis_address()
+    dsn, redis_url = postgres_dsn(), os.environ.get("TEST_REDIS_URL")
     settings: dict[str, str] = {}
     if redis_url:
         settings["REDIS_URL"] = _empty_redis(redis_url)
@@ -83,11 +86,14 @@ def servers_of_a_service() -> Iterator[dict[str, str]]:
 
 def _empty_redis(address: str) -> str:
     """One of the server's numbered databases, emptied."""
-    number = next(_redis_numbers)
-    found = f"{address}?db={number}" if address.startswith("unix:") else f"{address.rstrip('/')}/{number}"
+    found = _numbered(address, next(_redis_numbers))
     with redis.Redis.from_url(found) as client:
         client.flushdb()
     return found
+
+
+def _numbered(address: str, number: int) -> str:
+    return f"{address}?db={number}" if address.startswith("unix:") else f"{address.rstrip('/')}/{number}"
 
 
 def _in_a_loop_of_its_own(work: Coroutine[Any, Any, Any]) -> Any:

@@ -13,7 +13,7 @@ from app.api.describe import problems
 from app.api.rows import json_answer
 from app.domain.access import Caller
 from app.domain.errors import Conflict
-from app.domain.writes import SURFACE, Write, WriteAction, WriteRefused, WriteState
+from app.domain.writes import BEFORE, SURFACE, Write, WriteAction, WriteRefused, WriteState
 from app.models.write_schemas import DryRunOut, WriteOut
 from app.services.admit_write import Wanted
 from app.services.container import Services
@@ -36,16 +36,19 @@ class How:
     dry_run: bool
 
 
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="Same key and body: done once and the same answer, however often it is sent.",
+    ),
+]
+
+
 async def _how(
-    key: Annotated[
-        str | None,
-        Header(
-            alias="Idempotency-Key",
-            min_length=1,
-            max_length=255,
-            description="Same key and body: one write and the same answer, however often it is sent.",
-        ),
-    ] = None,
+    key: IdempotencyKey = None,
     dry_run: Annotated[
         bool, Query(description="Validate by reading and show the exact requests; nothing is sent.")
     ] = False,
@@ -137,7 +140,7 @@ async def shown(services: Services, write: Write) -> dict[str, Any]:
     steps = None
     if write.action is WriteAction.DELIVER:
         steps = [
-            {"id": one.id, "action": one.action, "state": one.state, "outcome": one.outcome}
+            {"id": one.id, "action": one.action, "state": one.state, "outcome": _outcome(one)}
             for one in await services.writes.steps(write.tenant_id, write.id)
         ]
     return {**row(write), "steps": steps}
@@ -157,7 +160,7 @@ def row(write: Write) -> dict[str, Any]:
         "mode": write.mode,
         "actor": write.actor,
         "payload": write.payload,
-        "outcome": write.outcome,
+        "outcome": _outcome(write),
         "plan": list(write.plan),
         "cost_connects": write.cost_connects,
         "code": problem.code if problem else None,
@@ -170,6 +173,11 @@ def row(write: Write) -> dict[str, Any]:
         "settled_at": write.settled_at,
         "resolved_by": write.resolved_by,
     }
+
+
+def _outcome(write: Write) -> dict[str, Any]:
+    """Without what only serves to know the write again on Kwork."""
+    return {name: value for name, value in write.outcome.items() if name != BEFORE}
 
 
 def rules_row(rules: Any) -> dict[str, Any]:

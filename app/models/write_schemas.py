@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import AliasChoices, BaseModel, Field
 
 from app.domain.writes import WriteAction, WriteMode, WriteState
-from app.domain.writing import StageChange
+from app.domain.writing import OfferStatus, StageChange
 from app.models.schemas import Exact, Line, PageQuery, Roubles, Text
 
 Days = Annotated[int, Field(ge=1, le=365)]
@@ -238,16 +238,38 @@ class DryRunOut(BaseModel):
 
 
 class OfferOut(BaseModel):
-    """An offer of the account, as Kwork shows it."""
+    """An offer of an account, as Kwork's list told it last."""
 
     id: int
+    account_id: UUID
     project_id: int | None
     project_title: str | None
-    status: str
+    status: OfferStatus = Field(
+        description="`viewed`: the buyer has seen it; `chosen`: it became an order; `withdrawn`: taken back; `gone`: no "
+        "longer on Kwork's list, two readings in a row."
+    )
+    status_at: datetime = Field(description="When the service noticed that status.")
+    kwork_status: str | None = Field(description="Kwork's own word; its values are not documented.")
     price: float | None
     currency: str
     duration_days: int | None
     message: str | None
-    order_id: int | None
-    read: bool | None
+    order_id: int | None = Field(description="Kwork's number of the order it became.")
+    read: bool | None = Field(description="By the buyer; null: Kwork does not tell.")
+    read_at: datetime | None = Field(
+        description="When the service noticed, at most `POLL_SECONDS` later. Null: not yet, or before it first looked."
+    )
+    actual: bool | None = Field(description="The project still takes offers.")
+    listed: bool = Field(description="False: the last whole reading of Kwork's list did not hold it.")
     created_at: datetime | None
+
+
+class OfferQuery(PageQuery):
+    """Filters of ``GET offers``."""
+
+    account_id: UUID | None = Field(None, description="Only this account's.")
+    status: Text | None = Field(
+        None, max_length=100, description="One or several, by comma.", examples=["new,viewed"]
+    )
+    project_id: int | None = Field(None, ge=1, le=2**62, description="Kwork's number of the project.")
+    refresh: bool = Field(False, description="Read them from Kwork first.")

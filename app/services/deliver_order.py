@@ -31,7 +31,7 @@ from app.domain.writes import (
 from app.repositories.writes import NewWrite, WriteLost, Writes
 from app.services.connect_account import ConnectAccount
 from app.services.kwork_client import KworkClient
-from app.services.perform_write import HOLD_SECONDS, UNCLEAR, PerformWrite
+from app.services.perform_write import UNCLEAR, PerformWrite
 from app.services.reconcile_writes import ReconcileWrites
 from app.services.settled_writes import settle
 from app.services.write_handlers import Handlers
@@ -83,7 +83,7 @@ class DeliverOrder:
     async def run(self, tenant_id: str, write_id: UUID) -> None:
         """Goes on until everything is done, a step is unclear, or one was refused. Never raises for what Kwork does."""
         async with self._database.tenant(tenant_id) as scope:
-            parent = await Writes(scope).take(write_id, self._holder, HOLD_SECONDS, _OPEN)
+            parent = await Writes(scope).take(write_id, self._holder, self._perform.hold_seconds, _OPEN)
         if parent is None:
             return
         try:
@@ -155,7 +155,7 @@ class DeliverOrder:
     async def _did(self, parent: Write, step: Write) -> Write:
         if step.state is WriteState.PREPARED:
             async with self._database.tenant(parent.tenant_id) as scope:
-                if not await Writes(scope).keep(parent, HOLD_SECONDS):
+                if not await Writes(scope).keep(parent, self._perform.hold_seconds):
                     raise WriteLost(str(parent.id))
             await self._perform.run(parent.tenant_id, step.id)
             await self._reconcile.run(parent.tenant_id, step.id)  # does nothing unless it is unclear

@@ -11,7 +11,7 @@ from app.domain.writes import Checked, Finding, Found, Write, WriteAction, is_by
 from app.domain.writing import Answered, OrderPermissions, PlannedCall
 from app.marketplaces.kwork import answers
 from app.services.change_order_stage import refuse_impossible
-from app.services.write_handlers import Hands, WriteHandler, since, uploads
+from app.services.write_handlers import Hands, WriteHandler, is_new, uploads
 
 _MOST_PAGES = 20
 """Of the list of orders, newest first, that are looked through for one."""
@@ -78,7 +78,11 @@ class HandIn(WriteHandler):
                 if step.action is WriteAction.UPLOAD_FILE
             ]
             call = writing.hand_in(write.number, stage_ids=stage_ids, file_ids=tuple(uploaded))
-        return Checked((call,), facts={"status_before": order.status.value} if order else {})
+        return Checked(
+            (call,),
+            facts={"status_before": order.status.value} if order else {},
+            before={"events": order.newest_events} if order else {},
+        )
 
     def outcome(self, write: Write, answered: Answered) -> Mapping[str, Any]:
         """The page is asked again before it counts as handed in: see ``browser.hand_in_form``."""
@@ -104,7 +108,7 @@ class HandIn(WriteHandler):
             order = await hands.client.writing.order_permissions(write.number)
         except CapabilityUnavailable:
             return await _find_in_list(write, hands)
-        if any(event.type == _HANDED_IN and event.at >= since(write) for event in events):
+        if any(event.type == _HANDED_IN and is_new(event, write) for event in events):
             return Finding(Found.DONE, {"status": OrderStatus.ON_REVIEW.value})
         if order.status is OrderStatus.ON_REVIEW and not order.has_stages:
             return Finding(Found.DONE, {"status": order.status.value})

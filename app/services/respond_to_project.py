@@ -9,8 +9,9 @@ from typing import Any
 from app.domain.errors import Ambiguous, CapabilityUnavailable, Conflict, Invalid, NotFound
 from app.domain.kwork import Project, ProjectStatus, Surface
 from app.domain.writes import Checked, Finding, Found, Write, WriteAction, is_by_browser
-from app.domain.writing import OfferForm, PlannedCall
+from app.domain.writing import Offer, OfferForm, PlannedCall
 from app.marketplaces.kwork import answers
+from app.repositories.offers import Offers
 from app.services.write_handlers import Hands, WriteHandler, uploads
 
 COST_CONNECTS = 1
@@ -86,6 +87,7 @@ class RespondToProject(WriteHandler):
             offer = await hands.client.writing.offer_on(write.number)
         except CapabilityUnavailable:
             return {"offer_id": None, "verified": None}
+        await _keep(write, hands, offer)
         return {"offer_id": offer.id if offer else None, "verified": offer is not None}
 
     async def find(self, write: Write, hands: Hands) -> Finding:
@@ -95,6 +97,7 @@ class RespondToProject(WriteHandler):
             return Finding(Found.UNCLEAR, why=_NO_LIST)
         except Ambiguous as error:
             return Finding(Found.UNCLEAR, why=error.detail)
+        await _keep(write, hands, offer)
         # Before the write there was none: checked.
         return Finding(Found.DONE, {"offer_id": offer.id}) if offer else Finding(Found.ABSENT)
 
@@ -122,6 +125,13 @@ _NO_LIST = (
     "Без мобильного API список своих предложений не прочитать. Посмотрите на kwork.ru, отправлено ли, и ответьте: "
     "POST /api/v1/writes/{id}/resolve."
 )
+
+
+async def _keep(write: Write, hands: Hands, offer: Offer | None) -> None:
+    """It shows at once, not only when the account's offers are read next."""
+    if offer is not None:
+        async with hands.database.tenant(write.tenant_id) as scope:
+            await Offers(scope).save(write.account_id, [offer])
 
 
 def _offer(payload: Mapping[str, Any], project_title: str) -> dict[str, Any]:
