@@ -15,7 +15,6 @@ from app.domain.errors import (
     AuthExpired,
     Blocked,
     CapabilityUnavailable,
-    LayoutChanged,
     RateLimited,
     Rejected,
     Unavailable,
@@ -24,6 +23,7 @@ from app.domain.errors import (
 from app.domain.kwork import Surface
 from app.marketplaces.kwork.browser import chromium, form_page
 from app.marketplaces.kwork.browser.chromium import has_chromium
+from app.marketplaces.kwork.browser.page_work import PageChanged
 from app.marketplaces.kwork.browser.relay import Relay
 from app.marketplaces.kwork.errors import SessionLostMidway
 from app.marketplaces.kwork.transport import UnmarkedCall
@@ -291,7 +291,7 @@ async def test_a_hand_in_of_a_stage_names_it_and_one_that_is_not_there_sends_not
     stage = page_writer.stage(order, 0)
     async with page_writer.client() as client:
         mark = page_writer.mark_of(HAND_IN)
-        with pytest.raises(LayoutChanged):
+        with pytest.raises(PageChanged):
             await client.writing.carry_out(client.writing.hand_in_by_page(order, stage_ids=[1]), mark)
         assert mark.arrived == []
         await client.writing.carry_out(client.writing.hand_in_by_page(order, stage_ids=[stage]), mark)
@@ -305,7 +305,7 @@ async def test_a_page_that_would_hand_in_at_the_first_click_sends_nothing(
         call = HAND_IN.plan(page_writer, client.writing)
         mark = page_writer.mark_of(HAND_IN)
         page_writer.stand.fault("asked", path=HAND_IN.page, name="hands_in_at_once")
-        with pytest.raises(LayoutChanged):
+        with pytest.raises(PageChanged):
             await client.writing.carry_out(call, mark)
     assert (mark.arrived, page_writer.sent(HAND_IN, mark)) == ([], [])
 
@@ -331,7 +331,7 @@ async def test_a_page_of_somebody_else_is_not_written_to(page_writer: PageWriter
     async with page_writer.client() as client:
         mark = page_writer.mark_of(MESSAGE)
         call = client.writing.message_by_page(somebody["username"], other["user_id"], "Добрый день!")
-        with pytest.raises(LayoutChanged) as refused:
+        with pytest.raises(PageChanged) as refused:
             await client.writing.carry_out(call, mark)
     assert refused.value.path == "page.request.msgto"
     assert (mark.arrived, page_writer.sent(MESSAGE, mark)) == ([], [])
