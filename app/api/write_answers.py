@@ -13,7 +13,7 @@ from app.api.describe import problems
 from app.api.rows import json_answer
 from app.domain.access import Caller
 from app.domain.errors import Conflict
-from app.domain.writes import BEFORE, Write, WriteAction, WriteRefused, WriteState
+from app.domain.writes import BEFORE, SURFACE, Write, WriteAction, WriteRefused, WriteState
 from app.models.write_schemas import DryRunOut, WriteOut
 from app.services.admit_write import Wanted
 from app.services.container import Services
@@ -88,6 +88,11 @@ async def sent(
             }
         )
     return await answered(services, await services.writes.ask(caller, wanted, key=how.key))
+
+
+def by(surface: str | None) -> dict[str, str]:
+    """The part of a payload that says by which way, where the caller does."""
+    return {} if surface is None else {SURFACE: surface}
 
 
 async def answered(services: Services, write: Write) -> Response:
@@ -183,4 +188,5 @@ def rules_row(rules: Any) -> dict[str, Any]:
 
 _RULES = (
     *("mode", "approver_role", "approval_minutes", "offers_per_day", "messages_per_day", "connects_floor"),
+    *("respond_by_browser", "messages_by_browser", "hand_in_by_browser"),
 )

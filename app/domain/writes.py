@@ -200,6 +200,23 @@ class WriteRules:
     messages_per_day: int = 300
     connects_floor: int = 0
     """An offer that would leave fewer connects than this is not sent."""
+    respond_by_browser: bool = False
+    """Offers go through the real form in a browser instead of its calls, unless the write says otherwise."""
+    messages_by_browser: bool = False
+    """Messages to dialogs are written on the dialog's page in a browser, unless the write says otherwise."""
+    hand_in_by_browser: bool = False
+    """Orders are handed in on their page, by visible names: unverified on the live site. Without it never."""
+
+
+SURFACE = "surface"
+"""In a payload: ``BY_BROWSER`` or ``USUALLY``, as asked for with the write, else as the tenant's rules say."""
+BY_BROWSER = "browser"
+USUALLY = "usual"
+
+
+def is_by_browser(payload: Mapping[str, Any]) -> bool:
+    """Whether the write goes through Kwork's own page in a browser."""
+    return payload.get(SURFACE) == BY_BROWSER
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,17 +141,17 @@ class Writes:
         return [_write(row) for row in rows], total
 
     async def recent_twin(self, new: NewWrite, seconds: float) -> UUID | None:
-        """A write of the last seconds with the same content to the same target, standing or done."""
+        """A write of the last seconds with the same content to the same target, standing or done, by whichever way."""
         found: UUID | None = await self._connection.fetchval(
             "SELECT id FROM kwork_writes WHERE tenant_id = $1 AND account_id = $2 AND target = $3 AND action = $4 "
-            "AND payload_hash = $5 AND parent_id IS NULL AND created_at > now() - make_interval(secs => $6) "
+            "AND payload - 'surface' = $5::jsonb - 'surface' AND parent_id IS NULL AND created_at > now() - make_interval(secs => $6) "
             "AND state NOT IN ('refused', 'cancelled', 'expired', 'reconciled_absent') "
             "ORDER BY created_at DESC LIMIT 1",
             self._tenant_id,
             new.account_id,
             new.target,
             new.action.value,
-            new.payload_hash,
+            dict(new.payload),
             seconds,
         )
         return found

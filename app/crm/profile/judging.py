@@ -7,7 +7,8 @@ from app.crm.answers import Unreadable, json_of, parsed
 from app.crm.http import Answer
 from app.crm.profile.compiled import Rule
 from app.crm.profile.queries import QueryFailed
-from app.crm.refusals import RETRY_AFTER_DEFAULT, Family, Refusals, retry_after
+from app.crm.refusals import Family, Refusals
+from app.crm.waiting import retry_after
 from app.domain.errors import Ambiguous, AuthExpired, Blocked, RateLimited, Rejected, Unavailable, VendorError
 
 Success = Literal["created", "exists"]
@@ -75,8 +76,7 @@ class Judge:
             return self._refusals.of_family(_FAMILIES[means], answer)
         detail = self._refusals.of_family(Ambiguous, answer).detail
         if means == "retry":
-            wait = retry_after(answer.headers) if "retry-after" in answer.headers else RETRY_AFTER_DEFAULT
-            return Unavailable(detail, retry_after=wait)
+            return Unavailable(detail, retry_after=retry_after(answer.headers))
         return Ambiguous(detail) if write else Unavailable(detail)
 
 
