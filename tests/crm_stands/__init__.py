@@ -2,7 +2,8 @@
 
 from tests.crm_stands.interface import Call, CrmStand, StoredContact, StoredLead
 from tests.crm_stands.native import NativeStand
+from tests.crm_stands.profile import ProfileStand
 
-STANDS: dict[str, type[CrmStand]] = {stand.kind: stand for stand in (NativeStand,)}
+STANDS: dict[str, type[CrmStand]] = {stand.kind: stand for stand in (NativeStand, ProfileStand)}
 
 __all__ = ["STANDS", "Call", "CrmStand", "StoredContact", "StoredLead"]
