@@ -52,9 +52,13 @@ class Postgres:
             parts.path.lstrip("/") or "postgres",
         )
 
-    async def connect(self) -> asyncpg.Connection:
+    async def connect(self, database: str | None = None) -> asyncpg.Connection:
         return await asyncpg.connect(
-            host=self.host, port=self.port, user=self.user, password=self.password, database=self.database
+            host=self.host,
+            port=self.port,
+            user=self.user,
+            password=self.password,
+            database=database or self.database,
         )
 
 
@@ -66,11 +70,36 @@ class BottleCrm:
     key: str
     database: Postgres
 
-    async def call(self, method: str, path: str, body: Any = None, **options: Any) -> httpx2.Response:
+    async def call(self, method: str, path: str, body: Any = None, **headers: str) -> httpx2.Response:
         """Past the connector, as a person's browser would."""
-        headers = {"Authorization": f"Bearer {self.key}"}
+        headers = {"Authorization": f"Bearer {self.key}", **headers}
         async with httpx2.AsyncClient(base_url=self.url, trust_env=False, timeout=60) as client:
-            return await client.request(method, path, json=body, headers=headers, **options)
+            return await client.request(method, path, json=body, headers=headers)
+
+    @contextlib.asynccontextmanager
+    async def without_its_database(self) -> AsyncIterator[None]:
+        """Every request that needs the database fails meanwhile."""
+        connection = await self.database.connect()
+        try:
+            await connection.execute(f"ALTER DATABASE {RUN} ALLOW_CONNECTIONS false")
+            await connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", RUN
+            )
+            yield
+        finally:
+            await connection.execute(f"ALTER DATABASE {RUN} ALLOW_CONNECTIONS true")
+            await connection.close()
+
+    async def leads(self, key: str) -> list[dict[str, Any]]:
+        """All leads with this key, as the database has them: open, closed and converted."""
+        connection = await self.database.connect(RUN)
+        try:
+            rows = await connection.fetch(
+                "SELECT id::text, status, email FROM lead WHERE custom_fields->>'kwork_key' = $1", key
+            )
+        finally:
+            await connection.close()
+        return [dict(row) for row in rows]
 
 
 @contextlib.asynccontextmanager
@@ -138,6 +167,7 @@ def _environment(postgres: Postgres, database: str) -> dict[str, str]:
         "DOMAIN_NAME": "http://127.0.0.1",
         "CORS_ALLOWED_ORIGINS": "http://127.0.0.1",
         "ENV_TYPE": "dev",
+        "LEAD_INTAKE_THROTTLE_MINUTE": "3/min",
     }
 
 
@@ -210,9 +240,6 @@ async def _bootstrap(home: Path, environment: dict[str, str], url: str) -> str:
             return found
 
         organisation = await post("/api/org/", {"name": "Studio"}, token)
-        print(organisation)
         switched = await post("/api/auth/switch-org/", {"org_id": organisation["org"]["id"]}, token)
-        print(switched)
         key = await post("/api/profile/tokens/", {"name": "kwork", "scopes": []}, switched["access_token"])
-        print(key)
         return str(key["token"])
