@@ -16,7 +16,7 @@ import httpx2
 Headers = Sequence[tuple[str, str]]
 Inflate = Callable[[bytes, int], bytes]
 
-_BEFORE_SENDING = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+BEFORE_SENDING = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 """Only what surely happens before the first byte; in doubt an error is unclear."""
 
 
@@ -58,15 +58,7 @@ class FencedHttp:
 
     def __init__(self, limits: Limits, transport: httpx2.AsyncBaseTransport | None = None) -> None:
         self._limits = limits
-        self._transport = transport or httpx2.AsyncHTTPTransport(
-            verify=_tls(),
-            trust_env=False,
-            limits=httpx2.Limits(
-                max_connections=limits.max_connections,
-                max_keepalive_connections=limits.max_connections,
-                keepalive_expiry=limits.keepalive_seconds,
-            ),
-        )
+        self._transport = transport or pooled(limits)
         before_sending = limits.total_seconds / 3  # a slot, then a connection: over before the deadline
         self._extensions = {
             "timeout": {"connect": before_sending, "pool": before_sending, "read": None, "write": None}
@@ -82,7 +74,7 @@ class FencedHttp:
                     content = await self._read(response)
                 finally:
                     await response.aclose()
-        except _BEFORE_SENDING as error:
+        except BEFORE_SENDING as error:
             raise Unsent(_words(error)) from None
         except TimeoutError:
             raise Unclear(f"no whole answer within {self._limits.total_seconds:g} s") from None
@@ -118,6 +110,19 @@ class FencedHttp:
         if not finished():
             raise Unclear("the compressed answer is cut")
         return bytes(content)
+
+
+def pooled(limits: Limits) -> httpx2.AsyncHTTPTransport:
+    """A keep-alive pool without proxies, cookies and redirects."""
+    return httpx2.AsyncHTTPTransport(
+        verify=_tls(),
+        trust_env=False,
+        limits=httpx2.Limits(
+            max_connections=limits.max_connections,
+            max_keepalive_connections=limits.max_connections,
+            keepalive_expiry=limits.keepalive_seconds,
+        ),
+    )
 
 
 @cache

@@ -211,7 +211,7 @@ def _check_words(node: nodes.Node) -> None:
 def _check_values(node: nodes.Node) -> None:
     if isinstance(node, nodes.Const) and isinstance(node.value, int | float) and abs(node.value) > _LARGEST:
         raise Refused("template_forbidden", "число слишком велико")
-    if isinstance(node, nodes.List | nodes.Tuple | nodes.Dict):
+    if isinstance(node, nodes.List | nodes.Tuple | nodes.Dict | nodes.Pair):
         # Nested lists of variables could grow without end while each step looks small.
         if isinstance(node, nodes.Tuple) and node.ctx == "store":
             return
