@@ -1,5 +1,6 @@
 """A small profile to change, and a CRM of a few lines behind its connector: no socket, every request recorded."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -45,6 +46,7 @@ class ScriptedCrm(httpx2.AsyncBaseTransport):
         call = (request.method, request.url.raw_path.decode(), orjson.loads(sent) if sent else None)
         self.calls.append(call)
         self.requests.append(request)
+        await asyncio.sleep(0)  # others come in between, as over a network
         status, body = self.script(*call)
         if isinstance(body, httpx2.AsyncByteStream):
             return httpx2.Response(status, headers={"Content-Type": "application/json"}, stream=body)
@@ -73,5 +75,5 @@ def settings(profile: str = SMALL, **given: Any) -> ProfileSettings:
     return ProfileSettings.model_validate(defaults | given)
 
 
-def connector(crm: ScriptedCrm, profile: str = SMALL, **given: Any) -> ProfileConnector:
+def connector(crm: httpx2.AsyncBaseTransport, profile: str = SMALL, **given: Any) -> ProfileConnector:
     return profile_connector(settings(profile, **given), crm)

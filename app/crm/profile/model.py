@@ -199,6 +199,13 @@ class Profile(Part):
         return value
 
     @model_validator(mode="after")
+    def _steps_have_names_of_their_own(self) -> "Profile":
+        names = [step.name for step in (*self.check, *self.set_up)] + ["lookup"]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise worded("same_name", f"в check и set_up есть шаги с одним именем: {', '.join(twice)}")
+        return self
+
+    @model_validator(mode="after")
     def _stages_are_known(self) -> "Profile":
         words = [status.value for status in LeadStatus]
         if unknown := sorted(self.statuses.keys() - set(words)):
