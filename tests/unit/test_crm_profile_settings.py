@@ -2,7 +2,8 @@
 
 import contextlib
 import re
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -12,6 +13,8 @@ from pydantic import ValidationError
 
 from app.core.validation import described
 from app.crm.profile.compiled import ready
+from app.crm.profile.filters import FILTERS
+from app.crm.profile.model import Create, Means, Profile
 from app.crm.profile.reading import NotAProfile, load, preset_names
 from app.domain.crm import LeadStatus
 from tests.profile_kit import SECRET, SMALL, settings
@@ -190,3 +193,18 @@ def test_any_shape_is_sound_or_told_to_be_wrong(part: str, tree: Any) -> None:
         ready(text)
     except ValidationError as error:
         assert error.error_count()
+
+
+_DOCS = Path(__file__).parents[2] / "docs" / "crm-profile.md"
+_EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", _DOCS.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("number", range(len(_EXAMPLES)))
+def test_an_example_of_the_guide_is_a_sound_profile(number: int) -> None:
+    assert ready(_EXAMPLES[number])
+
+
+def test_the_guide_names_every_key_filter_preset_and_code() -> None:
+    text = _DOCS.read_text("utf-8")
+    wanted = {*Profile.model_fields, *Create.model_fields, *FILTERS, *preset_names(), *get_args(Means)}
+    assert [word for word in sorted(wanted) if not re.search(rf"`[^`\n]*\b{word}\b", text)] == []
