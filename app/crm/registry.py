@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from app.crm.bitrix24 import Bitrix24Connector, Bitrix24Settings
 from app.crm.native import NativeConnector, NativeSettings
 from app.domain.crm import CrmConnector
 
@@ -19,6 +20,7 @@ class CrmKind:
 
 
 CRM_KINDS: Final[Mapping[str, CrmKind]] = {
+    "bitrix24": CrmKind(Bitrix24Settings, Bitrix24Connector),
     "native": CrmKind(NativeSettings, NativeConnector),
 }
 

@@ -73,7 +73,9 @@ class BodyWriter:
             fields["categoryId"] = self._settings.category_id
         return self._body(kind, fields)
 
-    def changed_lead(self, lead: Lead, ref: ItemRef, *, ours: ItemType, contact_ids: list[int] | None) -> JsonBody:
+    def changed_lead(
+        self, lead: Lead, ref: ItemRef, *, ours: ItemType, contact_ids: list[int] | None
+    ) -> JsonBody:
         """``crm.item.update``. ``contact_ids``: the whole list, as it replaces the one there; None: left alone.
 
         Responsible, source and funnel are set once: people change them. The stage is told only to the kind of
@@ -154,7 +156,9 @@ def multifields(contact: Contact) -> list[Record]:
     """Phone and e-mail as ``fm`` takes them."""
     values = (("PHONE", contact.phone), ("EMAIL", contact.email))
     return [
-        {"typeId": kind, "valueType": "WORK", "value": cut(inert(value), VALUE_CAP)} for kind, value in values if value
+        {"typeId": kind, "valueType": "WORK", "value": cut(inert(value), VALUE_CAP)}
+        for kind, value in values
+        if value
     ]
 
 
@@ -169,7 +173,9 @@ _LABELS: Final = {"url": "Ссылка", "deadline": "Срок"}
 
 
 def _lines(details: Mapping[str, MetadataValue]) -> str:
-    return "\n".join(f"{_LABELS.get(name, name)}: {value}" for name, value in details.items() if value is not None)
+    return "\n".join(
+        f"{_LABELS.get(name, name)}: {value}" for name, value in details.items() if value is not None
+    )
 
 
 def _units(kopecks: int | None) -> int | float | None:

@@ -16,7 +16,9 @@ UserField = Annotated[str, Field(pattern=r"^UF_CRM_[A-Z0-9_]{1,13}$")]
 DetailName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 
 _HOST: Final = re.compile(r"[0-9a-zA-Z_:-]{1,63}(\.[0-9a-zA-Z_-]{1,63})*")
-_WEBHOOK: Final = re.compile(r"(?P<root>(?:/[A-Za-z0-9._~-]+)*?/rest/[1-9][0-9]*/(?P<secret>[A-Za-z0-9_-]+))(/.*)?")
+_WEBHOOK: Final = re.compile(
+    r"(?P<root>(?:/[A-Za-z0-9._~-]+)*?/rest/[1-9][0-9]*/(?P<secret>[A-Za-z0-9_-]+))(/.*)?"
+)
 
 
 class Bitrix24Settings(BaseModel):
@@ -72,8 +74,12 @@ class Bitrix24Settings(BaseModel):
     )
 
     batch_size: int = Field(default=20, ge=1, le=50, description="Leads in one `batch` call.")
-    total_timeout_seconds: float = Field(default=30.0, gt=0, le=120, description="For one whole exchange.")
-    batch_timeout_seconds: float = Field(default=90.0, gt=0, le=300, description="For one `batch` call.")
+    total_timeout_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        le=300,
+        description="For one whole exchange; a `batch` takes as long as its calls.",
+    )
     max_answer_bytes: int = Field(
         default=4_194_304, ge=1_024, le=16_777_216, description="After decompression."
     )
