@@ -13,7 +13,7 @@ _TEXT_CAP: Final = 60_000
 
 
 async def add_note(rest: Rest, ref: ItemRef, note: Note) -> Saved:
-    """A comment has no external key, so the newest fifty are looked through for the same words of the same minute:
+    """A comment has no external key, so the newest fifty are looked through for the same words of the same second:
     a repeat after an unclear answer then finds the first one."""
     text = comment(note)
     known = await _same_comment(rest, ref, text)

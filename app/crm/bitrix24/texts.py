@@ -37,8 +37,8 @@ def cut_bytes(text: str, size: int) -> str:
 
 
 def moscow(moment: datetime) -> str:
-    """``05.03.2026 15:00 (МСК)``. Raises ``ValueError`` for a moment without a time zone."""
-    return f"{in_moscow(moment):%d.%m.%Y %H:%M} (МСК)"
+    """``05.03.2026 15:00:00 (МСК)``. Raises ``ValueError`` for a moment without a time zone."""
+    return f"{in_moscow(moment):%d.%m.%Y %H:%M:%S} (МСК)"
 
 
 def in_moscow(moment: datetime) -> datetime:
