@@ -18,62 +18,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx2
+
+from tests.walk import Failed, Walk, expect
+from tests.walk_writes import WRITING
 
 ROOT = Path(__file__).resolve().parent
 START_SECONDS = 90.0
 EMAIL, PASSWORD = "admin@example.com", "пароль для проверки"
-
-
-class Failed(Exception):
-    """Проверка не прошла; сообщение говорит почему."""
-
-
-@dataclass
-class Walk:
-    """Один проход по API. ``kwork`` — логин и пароль аккаунта стенда; без них сервис только читают."""
-
-    client: httpx2.Client
-    email: str
-    password: str
-    kwork: tuple[str, str] | None = None
-    account_id: str | None = None
-    notes: dict[str, str] = field(default_factory=dict)
-
-    def ask(self, method: str, path: str, status: int = 200, **request: Any) -> Any:
-        """Запрос к ``/api/v1``; ответ с другим кодом — провал."""
-        answer = self.client.request(method, f"/api/v1/{path}", **request)
-        if answer.status_code != status:
-            raise Failed(
-                f"{method} {path}: ожидался код {status}, пришёл {answer.status_code}: {answer.text[:200]}"
-            )
-        if status >= 400 and answer.headers["content-type"] != "application/problem+json":
-            raise Failed(f"{method} {path}: ошибка пришла не как application/problem+json")
-        return answer.json() if answer.content else None
-
-    def file(self, path: str) -> bytes:
-        """Содержимое файла; он должен отдаваться только на сохранение."""
-        answer = self.client.get(f"/api/v1/{path}")
-        if answer.status_code != 200:
-            raise Failed(f"GET {path}: код {answer.status_code}: {answer.text[:200]}")
-        kind = answer.headers["content-disposition"].partition(";")[0]
-        expect(kind == "attachment", f"{path}: файл отдан для показа, а не для сохранения")
-        return answer.content
-
-    def problem(self, method: str, path: str, status: int, code: str, **request: Any) -> None:
-        """Ожидаемая ошибка с её устойчивым кодом."""
-        found = self.ask(method, path, status, **request)["code"]
-        expect(found == code, f"{method} {path}: ожидался code={code}, пришёл {found}")
-
-
-def expect(condition: object, otherwise: str) -> None:
-    """Провал с объяснением, если условие не выполнено."""
-    if not condition:
-        raise Failed(otherwise)
 
 
 def health(walk: Walk) -> str:
@@ -105,9 +59,9 @@ def other_tenant(walk: Walk) -> str:
 
 
 def connect_account(walk: Walk) -> str:
-    assert walk.kwork is not None
-    name, password = walk.kwork
-    body = {"title": "Проверка", "login": name, "password": password}
+    assert walk.stand is not None
+    password = walk.stand.password
+    body = {"title": "Проверка", "login": walk.stand.login, "password": password}
     account = walk.ask("POST", "accounts", 201, json=body)
     walk.account_id = account["id"]
     expect(account["state"] == "connected", f"состояние {account['state']}: {account['what_to_do']}")
@@ -128,7 +82,7 @@ def accounts(walk: Walk) -> str:
 def sync(walk: Walk) -> str:
     wanted = {
         "account_id": walk.account_id,
-        "kinds": ["order", "project", "gig", "dialog"],
+        "kinds": ["order", "project", "gig", "dialog", "offer"],
         "filters": {"category": "web-development", "min_price": 20000},
     }
     answer = walk.ask("POST", "crm-sync/sync-orders/", json=wanted)
@@ -155,7 +109,7 @@ def orders(walk: Walk) -> str:
     expect(len(seen) == len(set(seen)), "курсор показал строку дважды")
     for row in every["items"][:3]:
         expect(walk.ask("GET", f"orders/{row['id']}")["id"] == row["id"], "показан другой заказ")
-    expect(every["total"] or not walk.kwork, "ничего не прочитано")
+    expect(every["total"] or not walk.stand, "ничего не прочитано")
     return f"проектов и заказов: {every['total']}"
 
 
@@ -180,7 +134,7 @@ def create_leads(walk: Walk) -> str:
 
 def gigs(walk: Walk) -> str:
     found = walk.ask("GET", "gigs/")
-    expect(found["total"] or not walk.kwork, "ни одного кворка не прочитано")
+    expect(found["total"] or not walk.stand, "ни одного кворка не прочитано")
     if found["items"]:
         walk.ask("GET", f"gigs/{found['items'][0]['id']}")
     return f"кворков: {found['total']}"
@@ -188,12 +142,22 @@ def gigs(walk: Walk) -> str:
 
 def chat(walk: Walk) -> str:
     found = walk.ask("GET", "chat/")
-    expect(found["total"] or not walk.kwork, "ни одного диалога не прочитано")
+    expect(found["total"] or not walk.stand, "ни одного диалога не прочитано")
     messages = 0
     if found["items"]:
         messages = walk.ask("GET", f"chat/{found['items'][0]['id']}/messages/")["total"]
     walk.problem("GET", "chat/nobody-by-that-name/messages", 404, "not_found")
     return f"диалогов: {found['total']}, сообщений в первом: {messages}"
+
+
+def offers(walk: Walk) -> str:
+    answer = walk.client.get("/api/v1/offers/")
+    if answer.status_code == 409 and not walk.stand:
+        return str(answer.json()["detail"])
+    found = walk.ask("GET", "offers", params={"status": "new,viewed,chosen", "limit": 5})
+    expect(found["total"] or not walk.stand, "ни одного отклика не прочитано")
+    walk.problem("GET", "offers", 422, "unknown_status", params={"status": "lost"})
+    return f"откликов: {answer.json()['total']}"
 
 
 def upload(walk: Walk) -> str:
@@ -204,9 +168,13 @@ def upload(walk: Walk) -> str:
     listed = [file["id"] for file in walk.ask("GET", "files/")["items"]]
     expect({first["id"], second["id"]} <= set(listed), "загруженного нет в списке")
     expect(walk.file(f"files/{first['id']}/content") == content, "вернулось не то, что загрузили")
+    key = {"Idempotency-Key": "макет".encode().hex()}
+    again = [walk.ask("POST", "files", 201, files=sent[:1], headers=key)["items"][0] for _ in range(2)]
+    expect(again[0] == again[1], "тот же Idempotency-Key загрузил файл дважды")
+    walk.problem("POST", "files", 422, "idempotency_key_reused", files=sent[1:], headers=key)
     for name, body, code in (("a.exe", b"MZ", "file_type_not_allowed"), ("a.pdf", b"", "file_empty")):
         walk.problem("POST", "files", 422, code, content=body, params={"name": name})
-    for file in (first, second):
+    for file in (first, second, again[0]):
         walk.ask("DELETE", f"files/{file['id']}", 204)
     walk.problem("GET", f"files/{first['id']}", 404, "not_found")
     return "загружены, возвращены как есть, удалены"
@@ -220,7 +188,7 @@ def attachments(walk: Walk) -> str:
                 size = len(walk.file(f"chat/{dialog['id']}/messages/{message['id']}/files/{file['id']}"))
                 expect(size == file["size"], f"скачано {size} байт вместо {file['size']}")
                 return f"{file['name']}: {size} байт"
-    expect(not walk.kwork, "ни у одного сообщения нет вложения")
+    expect(not walk.stand, "ни у одного сообщения нет вложения")
     return "вложений нет"
 
 
@@ -229,7 +197,7 @@ def events(walk: Walk) -> str:
     answer = walk.client.get("/api/v1/events", params=query)
     expect(answer.status_code == 200, f"поток событий: код {answer.status_code}: {answer.text[:200]}")
     told = answer.text.count("\nevent: ")
-    expect(told or not walk.kwork, "ни одного события, хотя синхронизация была")
+    expect(told or not walk.stand, "ни одного события, хотя синхронизация была")
     walk.problem("GET", "events", 422, "unknown_event_type", params={"types": "order.made"})
     return f"событий в журнале: {told}"
 
@@ -270,6 +238,7 @@ READING: tuple[Check, ...] = (
     ("Фильтры", filters),
     ("Кворки", gigs),
     ("Чаты", chat),
+    ("Отклики", offers),
     ("Состояние синхронизации", sync_status),
     ("События", events),
     ("Неверные запросы", bad_requests),
@@ -288,12 +257,13 @@ CHANGING: tuple[Check, ...] = (
     ("Загрузка файлов", upload),
     ("Вложение сообщения", attachments),
     ("Вебхуки", webhooks),
+    *WRITING,
 )
 
 
 def run(walk: Walk) -> bool:
     """Все проверки по порядку; каждая — строка таблицы."""
-    checks = (*ENTERING, *(CHANGING if walk.kwork else ()), *READING)
+    checks = (*ENTERING, *(CHANGING if walk.stand else ()), *READING)
     good = 0
     for title, check in checks:
         started = time.perf_counter()
@@ -339,7 +309,7 @@ def own_service() -> Iterator[Walk]:
                 create = [*command, "admin", "create", "--email", EMAIL, "--password", PASSWORD]
                 subprocess.run(create, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
                 with httpx2.Client(base_url=url, timeout=120) as client:
-                    yield Walk(client, EMAIL, PASSWORD, (stand.login, stand.password))
+                    yield Walk(client, EMAIL, PASSWORD, stand)
             finally:
                 service.terminate()
                 service.wait(15)

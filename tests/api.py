@@ -72,12 +72,16 @@ class FakeReadAccount:
     def __init__(self) -> None:
         self.read: list[tuple[str, UUID]] = []
         self.orders: list[tuple[str, UUID, int]] = []
+        self.offered: list[tuple[str, UUID]] = []
 
     async def messages(self, tenant_id: str, dialog_id: UUID) -> None:
         self.read.append((tenant_id, dialog_id))
 
     async def order(self, tenant_id: str, account_id: UUID, order_id: int) -> None:
         self.orders.append((tenant_id, account_id, order_id))
+
+    async def offers(self, tenant_id: str, account_id: UUID) -> None:
+        self.offered.append((tenant_id, account_id))
 
 
 @dataclass
@@ -138,6 +142,7 @@ def settings_for_tests(**changes: Any) -> Settings:
         "kwork_api_url": NOWHERE,
         "crm_api_url": NOWHERE,
         "crm_api_key": SecretStr("key of the CRM"),
+        "kwork_mobile_key": SecretStr("app:key"),
         "kwork_requests_per_second": 0,
     }
     return Settings(_env_file=None, **{**given, **changes})
@@ -284,6 +289,24 @@ async def stock(owner: asyncpg.Connection, tenant_id: str, number: int) -> Shop:
         dialog_id,
         number,
         canary,
+    )
+    await owner.execute(
+        "INSERT INTO offers (tenant_id, id, account_id, project_id, status, details) "
+        "VALUES ($1, $2, $3, 5, 'new', jsonb_build_object('project_title', $4::text, 'currency', 'RUB'))",
+        tenant_id,
+        number,
+        account_id,
+        canary,
+    )
+    await owner.execute(
+        "INSERT INTO first_readings (tenant_id, account_id, stream, started_at) VALUES ($1, $2, 'offers', now())",
+        tenant_id,
+        account_id,
+    )
+    await owner.execute(
+        "INSERT INTO account_sessions (tenant_id, account_id, surface, sealed) VALUES ($1, $2, 'mobile', 'sealed')",
+        tenant_id,
+        account_id,
     )
     write_id = await owner.fetchval(
         "INSERT INTO kwork_writes (tenant_id, account_id, action, target, payload, payload_hash, actor, mode, state, "

@@ -238,6 +238,14 @@ class Stand:
     def offers(self, account: str | None = None) -> list[Row]:
         return self.call("GET", "/offers", account=account)
 
+    def add_offer(self, project_id: int, **fields: Any) -> Row:
+        """As if made on the site: `account, title, description, price, duration`."""
+        return self.call("POST", "/offers", project_id=project_id, **fields)
+
+    def change_offer(self, offer_id: int, **fields: Any) -> Row:
+        """`is_read`, `order_id`; `status="cancel"` takes it out of the lists."""
+        return self.call("PATCH", f"/offers/{offer_id}", **fields)
+
 
 def _text(written: IO[bytes]) -> str:
     descriptor = written.fileno()  # read by place: the sandbox writes through the same position

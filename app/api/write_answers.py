@@ -13,7 +13,7 @@ from app.api.describe import problems
 from app.api.rows import json_answer
 from app.domain.access import Caller
 from app.domain.errors import Conflict
-from app.domain.writes import Write, WriteAction, WriteRefused, WriteState
+from app.domain.writes import BEFORE, SURFACE, Write, WriteAction, WriteRefused, WriteState
 from app.models.write_schemas import DryRunOut, WriteOut
 from app.services.admit_write import Wanted
 from app.services.container import Services
@@ -36,16 +36,19 @@ class How:
     dry_run: bool
 
 
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="Same key and body: done once and the same answer, however often it is sent.",
+    ),
+]
+
+
 async def _how(
-    key: Annotated[
-        str | None,
-        Header(
-            alias="Idempotency-Key",
-            min_length=1,
-            max_length=255,
-            description="Same key and body: one write and the same answer, however often it is sent.",
-        ),
-    ] = None,
+    key: IdempotencyKey = None,
     dry_run: Annotated[
         bool, Query(description="Validate by reading and show the exact requests; nothing is sent.")
     ] = False,
@@ -85,6 +88,11 @@ async def sent(
             }
         )
     return await answered(services, await services.writes.ask(caller, wanted, key=how.key))
+
+
+def by(surface: str | None) -> dict[str, str]:
+    """The part of a payload that says by which way, where the caller does."""
+    return {} if surface is None else {SURFACE: surface}
 
 
 async def answered(services: Services, write: Write) -> Response:
@@ -132,7 +140,7 @@ async def shown(services: Services, write: Write) -> dict[str, Any]:
     steps = None
     if write.action is WriteAction.DELIVER:
         steps = [
-            {"id": one.id, "action": one.action, "state": one.state, "outcome": one.outcome}
+            {"id": one.id, "action": one.action, "state": one.state, "outcome": _outcome(one)}
             for one in await services.writes.steps(write.tenant_id, write.id)
         ]
     return {**row(write), "steps": steps}
@@ -152,7 +160,7 @@ def row(write: Write) -> dict[str, Any]:
         "mode": write.mode,
         "actor": write.actor,
         "payload": write.payload,
-        "outcome": write.outcome,
+        "outcome": _outcome(write),
         "plan": list(write.plan),
         "cost_connects": write.cost_connects,
         "code": problem.code if problem else None,
@@ -167,6 +175,11 @@ def row(write: Write) -> dict[str, Any]:
     }
 
 
+def _outcome(write: Write) -> dict[str, Any]:
+    """Without what only serves to know the write again on Kwork."""
+    return {name: value for name, value in write.outcome.items() if name != BEFORE}
+
+
 def rules_row(rules: Any) -> dict[str, Any]:
     """``TenantSettingsOut``."""
     shown_rules = asdict(rules)
@@ -175,4 +188,5 @@ def rules_row(rules: Any) -> dict[str, Any]:
 
 _RULES = (
     *("mode", "approver_role", "approval_minutes", "offers_per_day", "messages_per_day", "connects_floor"),
+    *("respond_by_browser", "messages_by_browser", "hand_in_by_browser"),
 )

@@ -11,6 +11,7 @@ class Hint:
 
     orders: bool = False
     dialogs: bool = False
+    offers: bool = False
     user_ids: frozenset[int] = field(default_factory=frozenset)
     usernames: frozenset[str] = field(default_factory=frozenset)
     """In lower case."""
@@ -18,14 +19,15 @@ class Hint:
     def __or__(self, other: Hint) -> Hint:
         """Both of them."""
         return Hint(
-            self.orders or other.orders,
-            self.dialogs or other.dialogs,
-            self.user_ids | other.user_ids,
-            self.usernames | other.usernames,
+            orders=self.orders or other.orders,
+            dialogs=self.dialogs or other.dialogs,
+            offers=self.offers or other.offers,
+            user_ids=self.user_ids | other.user_ids,
+            usernames=self.usernames | other.usernames,
         )
 
     def __bool__(self) -> bool:
-        return self.orders or self.dialogs
+        return self.orders or self.dialogs or self.offers
 
 
-EVERYWHERE = Hint(orders=True, dialogs=True)
+EVERYWHERE = Hint(orders=True, dialogs=True, offers=True)

@@ -56,6 +56,11 @@ class PlannedCall:
     """Name of the form field and the file."""
     irrevocable: bool = False
     """True: it changes what others see. It leaves only with a ``Marker`` and is never repeated."""
+    page: str = ""
+    """In the browser: the page that is opened and filled in. The rest is what the page itself must send then;
+    an empty ``path`` is a call nobody has recorded."""
+    files: tuple[OutgoingFile, ...] = ()
+    """In the browser: what is chosen in the page's file input."""
 
     def described(self) -> dict[str, object]:
         """As a dry run shows it."""
@@ -70,6 +75,10 @@ class PlannedCall:
         if self.file is not None:
             name, file = self.file
             shown["file"] = {"field": name, "name": file.name, "size": file.size}
+        if self.page:
+            shown["page"] = self.page
+        if self.files:
+            shown["files"] = [{"name": file.name, "size": file.size} for file in self.files]
         return shown
 
 
@@ -80,6 +89,21 @@ class Answered:
     data: Mapping[str, object] = field(default_factory=dict)
 
 
+class OfferStatus(StrEnum):
+    """How far an offer has come."""
+
+    NEW = "new"
+    VIEWED = "viewed"
+    """The buyer has seen it."""
+    CHOSEN = "chosen"
+    """It became an order."""
+    DECLINED = "declined"
+    WITHDRAWN = "withdrawn"
+    """Taken back through this service, or Kwork says so."""
+    GONE = "gone"
+    """No longer among the account's offers on Kwork, and Kwork does not say why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """An offer of the account on a project of the exchange."""
@@ -87,6 +111,7 @@ class Offer:
     id: int
     project_id: int | None
     status: str
+    """Kwork's own word."""
     price_kopecks: int | None
     currency: str
     duration_days: int | None
@@ -96,7 +121,10 @@ class Offer:
     read: bool | None = None
     """The buyer has seen it."""
     actual: bool | None = None
+    """The project still takes offers."""
     project_title: str | None = None
+    state: OfferStatus | None = None
+    """What Kwork's fields come to; ``None``: they do not tell. Never ``gone``: that shows in lists alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +166,8 @@ class OrderPermissions:
     """The buyer suggested other stages and waits for an answer."""
     buyer_id: int | None = None
     buyer_username: str = ""
+    newest_events: tuple[int, ...] = ()
+    """Ids of the newest events of its thread, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.models.schemas import Exact, Line, Roubles
 
-Kind = Literal["order", "project", "gig", "dialog"]
+Kind = Literal["order", "project", "gig", "dialog", "offer"]
 
 
 class ProjectFilterIn(Exact):
@@ -37,7 +37,7 @@ class SyncOrdersIn(Exact):
     account_id: UUID | None = Field(
         default=None, description="Only this account; without it all connected ones."
     )
-    kinds: Annotated[list[Kind], Field(min_length=1, max_length=4)] = Field(
+    kinds: Annotated[list[Kind], Field(min_length=1, max_length=5)] = Field(
         default=["order"],
         description="What to read. Orders (and projects that match `filters`) become leads.",
     )
@@ -71,7 +71,8 @@ class RunOut(BaseModel):
     state: Literal["running", "done", "failed", "interrupted"]
     counts: dict[str, int] = Field(
         description="What was read, stored and delivered. `order_pages_waiting`: orders whose own page is read by the "
-        "next runs; `order_pages_unavailable`: those whose page the account cannot read (no mobile surface).",
+        "next runs; `order_pages_unavailable`: those whose page the account cannot read (no mobile surface); "
+        "`offers_unavailable`: its offers cannot be read for the same reason.",
         examples=[{"orders_read": 16, "orders_new": 2, "order_pages_read": 2, "leads_created": 2}],
     )
     reason_code: str | None = Field(

@@ -9,12 +9,21 @@ from uuid import UUID
 from pydantic import AliasChoices, BaseModel, Field
 
 from app.domain.writes import WriteAction, WriteMode, WriteState
-from app.domain.writing import StageChange
+from app.domain.writing import OfferStatus, StageChange
 from app.models.schemas import Exact, Line, PageQuery, Roubles, Text
 
 Days = Annotated[int, Field(ge=1, le=365)]
 FileIds = Annotated[
     list[UUID], Field(max_length=10, description="Ids of files uploaded by `POST files`, in order.")
+]
+
+
+BySurface = Annotated[
+    Literal["browser", "usual"] | None,
+    Field(
+        description="`browser`: on Kwork's own page, in a browser; `usual`: the other way. Left out: as the tenant's "
+        "settings say. Part of the content: the same `Idempotency-Key` takes no other."
+    ),
 ]
 
 
@@ -33,6 +42,7 @@ class RespondIn(Exact):
     title: Line | None = Field(None, max_length=70, description="The project's title when left out.")
     files: FileIds = Field(default_factory=list)
     account_id: UUID | None = Field(None, description="Needed where the tenant has several accounts.")
+    surface: BySurface = None
 
 
 class StageIn(Exact):
@@ -83,6 +93,7 @@ class DeliverIn(Exact):
     stages: list[int] = Field(
         default_factory=list, max_length=10, description="Kwork's numbers of the stages to hand in."
     )
+    surface: BySurface = None
 
 
 class MessageIn(Exact):
@@ -93,6 +104,7 @@ class MessageIn(Exact):
     )
     files: FileIds = Field(default_factory=list)
     reply_to: int | None = Field(None, ge=1, description="Id of the message that is answered.")
+    surface: BySurface = None
 
 
 class GigChange(Exact):
@@ -125,6 +137,11 @@ class WriteRulesIn(Exact):
     offers_per_day: int | None = Field(None, ge=0, le=1000)
     messages_per_day: int | None = Field(None, ge=0, le=10_000)
     connects_floor: int | None = Field(None, ge=0, le=10_000)
+    respond_by_browser: bool | None = None
+    messages_by_browser: bool | None = None
+    hand_in_by_browser: bool | None = Field(
+        None, description="Unverified on the live site: its page is not publicly known."
+    )
 
 
 class TenantSettingsIn(Exact):
@@ -142,6 +159,13 @@ class WriteRulesOut(BaseModel):
     offers_per_day: int
     messages_per_day: int
     connects_floor: int = Field(description="No offer goes out that would leave fewer connects.")
+    respond_by_browser: bool = Field(description="Offers go through the real form in a browser.")
+    messages_by_browser: bool = Field(
+        description="Messages are written on the dialog's page in a browser; that marks it read on Kwork."
+    )
+    hand_in_by_browser: bool = Field(
+        description="Orders are handed in on their page in a browser: unverified on the live site."
+    )
 
 
 class TenantSettingsOut(BaseModel):
@@ -214,16 +238,38 @@ class DryRunOut(BaseModel):
 
 
 class OfferOut(BaseModel):
-    """An offer of the account, as Kwork shows it."""
+    """An offer of an account, as Kwork's list told it last."""
 
     id: int
+    account_id: UUID
     project_id: int | None
     project_title: str | None
-    status: str
+    status: OfferStatus = Field(
+        description="`viewed`: the buyer has seen it; `chosen`: it became an order; `withdrawn`: taken back; `gone`: no "
+        "longer on Kwork's list, two readings in a row."
+    )
+    status_at: datetime = Field(description="When the service noticed that status.")
+    kwork_status: str | None = Field(description="Kwork's own word; its values are not documented.")
     price: float | None
     currency: str
     duration_days: int | None
     message: str | None
-    order_id: int | None
-    read: bool | None
+    order_id: int | None = Field(description="Kwork's number of the order it became.")
+    read: bool | None = Field(description="By the buyer; null: Kwork does not tell.")
+    read_at: datetime | None = Field(
+        description="When the service noticed, at most `POLL_SECONDS` later. Null: not yet, or before it first looked."
+    )
+    actual: bool | None = Field(description="The project still takes offers.")
+    listed: bool = Field(description="False: the last whole reading of Kwork's list did not hold it.")
     created_at: datetime | None
+
+
+class OfferQuery(PageQuery):
+    """Filters of ``GET offers``."""
+
+    account_id: UUID | None = Field(None, description="Only this account's.")
+    status: Text | None = Field(
+        None, max_length=100, description="One or several, by comma.", examples=["new,viewed"]
+    )
+    project_id: int | None = Field(None, ge=1, le=2**62, description="Kwork's number of the project.")
+    refresh: bool = Field(False, description="Read them from Kwork first.")

@@ -25,6 +25,8 @@ class Outgoing:
     external_id: str
     payload: dict[str, Any]
     payload_hash: bytes
+    hold_seconds: float = 0.0
+    """A record that the CRM does not have yet leaves only after so long, or once it is queued again without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +92,24 @@ class Deliveries:
                 "external_id": item.external_id,
                 "payload": item.payload,
                 "payload_hash": item.payload_hash.hex(),
+                "hold_seconds": item.hold_seconds,
             }
             for item in items
         ]
         count: int = await self._connection.fetchval(_ENQUEUE, self._tenant_id, connection_id, run_id, rows)
         return count
+
+    async def release(self, connection_id: UUID, run_id: UUID | None = None) -> None:
+        """What is held for that run leaves now, and so does what is held for runs whose worker died."""
+        await self._connection.execute(
+            "UPDATE deliveries d SET due_at = now() WHERE d.tenant_id = $1 AND d.connection_id = $2 "
+            "AND d.state = 'pending' AND d.attempts = 0 AND d.due_at > now() "
+            "AND (d.run_id = $3 OR NOT EXISTS (SELECT FROM sync_leases l "
+            "WHERE l.tenant_id = $1 AND l.run_id = d.run_id AND l.expires_at > now()))",
+            self._tenant_id,
+            connection_id,
+            run_id,
+        )
 
     async def claim(self, connection_id: UUID, epoch: int, entity: Entity, limit: int) -> list[Claimed]:
         """Marks due deliveries ``in_flight`` under ``epoch``. Commit before acting on them."""
@@ -219,10 +234,11 @@ class Deliveries:
 _ENQUEUE = """
 WITH incoming AS (
     SELECT DISTINCT ON (i.entity, i.external_id) i.entity, i.external_id, i.payload,
-           decode(i.payload_hash, 'hex') AS hash
-    FROM jsonb_to_recordset($4::jsonb) AS i (entity text, external_id text, payload jsonb, payload_hash text)
+           decode(i.payload_hash, 'hex') AS hash, i.hold_seconds
+    FROM jsonb_to_recordset($4::jsonb) AS i (
+        entity text, external_id text, payload jsonb, payload_hash text, hold_seconds float)
 ), needed AS (
-    SELECT i.* FROM incoming i
+    SELECT i.*, CASE WHEN l.crm_id IS NULL THEN i.hold_seconds ELSE 0 END AS held FROM incoming i
     LEFT JOIN crm_links l ON l.tenant_id = $1 AND l.connection_id = $2 AND l.entity = i.entity
                          AND l.external_id = i.external_id
     WHERE l.payload_hash IS DISTINCT FROM i.hash
@@ -230,8 +246,11 @@ WITH incoming AS (
                   WHERE d.tenant_id = $1 AND d.connection_id = $2 AND d.entity = i.entity
                     AND d.external_id = i.external_id AND d.state <> 'done')
 ), queued AS (
-    INSERT INTO deliveries AS d (tenant_id, connection_id, entity, external_id, run_id, payload, payload_hash)
-    SELECT $1::text, $2::uuid, n.entity, n.external_id, $3::uuid, n.payload, n.hash FROM needed n
+    INSERT INTO deliveries AS d (
+        tenant_id, connection_id, entity, external_id, run_id, payload, payload_hash, due_at)
+    SELECT $1::text, $2::uuid, n.entity, n.external_id, $3::uuid, n.payload, n.hash,
+           now() + make_interval(secs => n.held)
+    FROM needed n
     ON CONFLICT (tenant_id, connection_id, entity, external_id) WHERE state <> 'done' DO UPDATE SET
         run_id = coalesce(excluded.run_id, d.run_id), payload = excluded.payload,
         payload_hash = excluded.payload_hash,
@@ -239,7 +258,9 @@ WITH incoming AS (
                      THEN CASE WHEN d.reason_code = 'unclear_outcome' THEN 'unknown' ELSE 'pending' END
                      ELSE d.state END,
         due_at = CASE WHEN d.state = 'parked' AND d.payload_hash <> excluded.payload_hash
-                      THEN now() ELSE d.due_at END
+                      THEN now()
+                      WHEN d.state = 'pending' AND d.attempts = 0 THEN least(d.due_at, excluded.due_at)
+                      ELSE d.due_at END
     RETURNING 1
 )
 SELECT count(*) FROM queued

@@ -63,10 +63,38 @@ class FileRows:
         found = {row["id"]: _file(row) for row in rows}
         return [found[file_id] for file_id in written if file_id in found]
 
-    async def drop(self, file_ids: Collection[UUID]) -> None:
-        """Forgets files, whatever their state."""
+    async def of_upload(self, key: str) -> list[StoredFile]:
+        """The files that the upload with this Idempotency-Key brought, in their order; none once one has expired."""
+        rows = await self._connection.fetch(
+            f"SELECT {_COLUMNS} FROM files WHERE tenant_id = $1 AND upload_key = $2 "  # noqa: S608
+            "AND NOT EXISTS (SELECT FROM files o WHERE o.tenant_id = $1 AND o.upload_key = $2 "
+            "AND o.expires_at <= now()) ORDER BY upload_place",
+            self._tenant_id,
+            key,
+        )
+        return [_file(row) for row in rows]
+
+    async def name_upload(self, key: str, file_ids: Sequence[UUID]) -> None:
+        """These files are what the key stands for from now on."""
         await self._connection.execute(
-            "DELETE FROM files WHERE tenant_id = $1 AND id = ANY ($2::uuid[])",
+            "UPDATE files SET upload_key = NULL, upload_place = NULL WHERE tenant_id = $1 AND upload_key = $2",
+            self._tenant_id,
+            key,
+        )
+        await self._connection.execute(
+            "UPDATE files f SET upload_key = $2, upload_place = i.place "
+            "FROM unnest($3::uuid[]) WITH ORDINALITY AS i (id, place) WHERE f.tenant_id = $1 AND f.id = i.id",
+            self._tenant_id,
+            key,
+            list(file_ids),
+        )
+
+    async def drop(self, file_ids: Collection[UUID]) -> None:
+        """Forgets files, whatever their state. The key of an upload that is no longer whole is free again."""
+        await self._connection.execute(
+            "WITH gone AS (DELETE FROM files WHERE tenant_id = $1 AND id = ANY ($2::uuid[]) RETURNING upload_key) "
+            "UPDATE files f SET upload_key = NULL, upload_place = NULL FROM gone "
+            "WHERE f.tenant_id = $1 AND f.upload_key = gone.upload_key AND NOT f.id = ANY ($2::uuid[])",
             self._tenant_id,
             list(file_ids),
         )

@@ -17,7 +17,8 @@ from app.repositories.events import Events
 
 ORDERS = "orders"
 MESSAGES = "messages"
-"""Streams of an account: orders with their threads; messages of its dialogs."""
+OFFERS = "offers"
+"""Streams of an account: orders with their threads; messages of its dialogs; its offers."""
 
 _CLOCKS_DIFFER_SECONDS = 60.0
 
@@ -175,6 +176,37 @@ class News:
             type_ = EventType.MESSAGE_RECEIVED if row["incoming"] else EventType.MESSAGE_SENT
             await self._events.add(type_, str(dialog_id), _message(row), before.account_id)
 
+    async def before_offers(self, account_id: UUID, ids: Sequence[int]) -> Before | None:
+        """As ``before_orders``, for offers. Savings wait for each other also where nothing will be news."""
+        await self._take_turns(f"offers of {account_id}")
+        since = await FirstReadings(self._scope).since(account_id, OFFERS)
+        if since is None:
+            return None
+        rows = await self._connection.fetch(
+            "SELECT id, status, read FROM offers WHERE tenant_id = $1 AND id = ANY ($2::bigint[])",
+            self._tenant_id,
+            list(ids),
+        )
+        return Before(account_id, since, {row["id"]: (row["status"], row["read"]) for row in rows})
+
+    async def after_offers(self, before: Before | None, ids: Sequence[int]) -> None:
+        """Tells of offers that were not there, that stand elsewhere now, or that the buyer has seen meanwhile."""
+        if before is None:
+            return
+        rows = await self._connection.fetch(
+            "SELECT id, project_id, status, read, created_at, details FROM offers "
+            "WHERE tenant_id = $1 AND id = ANY ($2::bigint[]) ORDER BY created_at NULLS FIRST, id",
+            self._tenant_id,
+            list(ids),
+        )
+        for row in rows:
+            status, read = before.known.get(row["id"], (None, None))
+            if status is None and row["created_at"] is not None and row["created_at"] < before.since:
+                continue
+            if status != row["status"] or (row["read"] and not read):
+                data = {**_offer(row), "previous_status": status}
+                await self._events.add(EventType.OFFER_CHANGED, str(row["id"]), data, before.account_id)
+
     async def _take_turns(self, what: str) -> None:
         """Until the commit: what was looked at before the saving is still true after it."""
         await self._connection.execute(
@@ -192,6 +224,21 @@ def _order(row: Any) -> dict[str, Any]:
         "buyer": row["buyer_username"],
         "deadline_at": row["deadline_at"],
         "url": row["url"],
+    }
+
+
+def _offer(row: Any) -> dict[str, Any]:
+    details = row["details"]
+    kopecks, order_id = details.get("price_kopecks"), details.get("order_id")
+    return {
+        "project_id": f"project-{row['project_id']}" if row["project_id"] else None,
+        "title": details.get("project_title"),
+        "status": row["status"],
+        "read": row["read"],
+        "price": None if kopecks is None else kopecks / 100,
+        "currency": details.get("currency"),
+        "order_id": f"order-{order_id}" if order_id else None,
+        "created_at": row["created_at"],
     }
 
 

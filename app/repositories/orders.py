@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -92,6 +92,17 @@ class Orders:
         )
         return [StaleOrder(row["id"], row["events_cursor"]) for row in rows], rows[0]["total"] if rows else 0
 
+    async def moved(self, account_id: UUID, ids: Collection[int], limit: int) -> list[StaleOrder]:
+        """Of the named orders and those that changed since their page was read, the most recently changed.
+
+        What changed before the account's backlog was read whole is left to syncs, and so is for an hour a page
+        that could not be read.
+        """
+        rows = await self._connection.fetch(
+            _MOVED, self._tenant_id, account_id, list(ids), _UNREAD_AGE_SECONDS, limit
+        )
+        return [StaleOrder(row["id"], row["events_cursor"]) for row in rows]
+
     async def one(self, order_id: int) -> StaleOrder | None:
         """The order, due or not."""
         row = await self._connection.fetchrow(
@@ -102,7 +113,14 @@ class Orders:
         return StaleOrder(**row) if row else None
 
     async def save_page(self, order_id: int, reading: PageReading) -> int:
-        """Keeps what an order's page and thread told (never emptying what is known); returns the new events."""
+        """Keeps what an order's page and thread told (never emptying what is known); returns the new events.
+
+        A status that the page knows before the list shows it is told like any other.
+        """
+        account_id = await self._connection.fetchval(
+            "SELECT account_id FROM orders WHERE tenant_id = $1 AND id = $2", self._tenant_id, order_id
+        )
+        before = await self._news.before_orders(account_id, [order_id])
         written = await self._save_events(order_id, reading.events or ())
         await self._connection.execute(
             _SAVE_PAGE,
@@ -114,6 +132,7 @@ class Orders:
             _taken(reading.details),
             max(((event.at, event.id) for event in reading.events or ()), default=(None, None))[1],
         )
+        await self._news.after_orders(before, [order_id])
         return written
 
     async def _save_events(self, order_id: int, events: Sequence[OrderEvent]) -> int:
@@ -193,7 +212,7 @@ def _page(details: OrderDetails | None) -> dict[str, Any]:
 
 _COLUMNS = (
     "o.id, o.account_id, o.title, o.status, o.price_kopecks, o.currency, o.buyer_id, o.buyer_username, o.url, "
-    "o.created_at, o.deadline_at, o.details"
+    "o.created_at, o.deadline_at, o.details, o.details_tried_at IS NULL AS page_unread"
 )
 
 # The columns are what the merged details say. $4: volatile keys, $5: keys of the order's own page.
@@ -250,6 +269,24 @@ WHERE d.never OR d.changed_at > d.read_at
 ORDER BY d.details_tried_at IS NOT NULL AND (d.never OR d.details_tried_at > d.read_at),
          d.open DESC, d.details_tried_at NULLS FIRST, d.id DESC
 LIMIT $3
+"""
+
+_MOVED = """
+WITH known AS (
+    SELECT o.id, o.events_cursor, o.changed_at, o.details_tried_at,
+           least(o.details_read_at, o.events_read_at) AS read_at,
+           o.details_read_at IS NULL OR o.events_read_at IS NULL AS never
+    FROM orders o
+    WHERE o.tenant_id = $1 AND o.account_id = $2
+)
+SELECT k.id, k.events_cursor FROM known k
+JOIN first_readings f ON f.tenant_id = $1 AND f.account_id = $2 AND f.stream = 'orders'
+WHERE k.id = ANY ($3::bigint[])
+   OR (k.changed_at > CASE WHEN k.never THEN f.finished_at ELSE k.read_at END
+       AND (k.details_tried_at IS NULL OR k.details_tried_at < k.changed_at
+            OR k.details_tried_at < now() - make_interval(secs => $4)))
+ORDER BY k.changed_at DESC, k.id DESC
+LIMIT $5
 """
 
 _SAVE_PAGE = """

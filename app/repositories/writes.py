@@ -1,4 +1,7 @@
-"""The ledger of writes in PostgreSQL. Every change of state names the states it may come from, and the epoch."""
+"""The ledger of writes in PostgreSQL. Every change of state names the states it may come from, and the epoch.
+
+What nobody works on any more is found by ``write_queue.py``.
+"""
 
 from __future__ import annotations
 
@@ -138,17 +141,17 @@ class Writes:
         return [_write(row) for row in rows], total
 
     async def recent_twin(self, new: NewWrite, seconds: float) -> UUID | None:
-        """A write of the last seconds with the same content to the same target, standing or done."""
+        """A write of the last seconds with the same content to the same target, standing or done, by whichever way."""
         found: UUID | None = await self._connection.fetchval(
             "SELECT id FROM kwork_writes WHERE tenant_id = $1 AND account_id = $2 AND target = $3 AND action = $4 "
-            "AND payload_hash = $5 AND parent_id IS NULL AND created_at > now() - make_interval(secs => $6) "
+            "AND payload - 'surface' = $5::jsonb - 'surface' AND parent_id IS NULL AND created_at > now() - make_interval(secs => $6) "
             "AND state NOT IN ('refused', 'cancelled', 'expired', 'reconciled_absent') "
             "ORDER BY created_at DESC LIMIT 1",
             self._tenant_id,
             new.account_id,
             new.target,
             new.action.value,
-            new.payload_hash,
+            dict(new.payload),
             seconds,
         )
         return found
@@ -263,28 +266,51 @@ class Writes:
     async def mark(self, write: Write) -> None:
         """The durable mark: from here on the write may be on its way. Commit before anything leaves.
 
+        ``write.outcome`` is kept with it.
+
         Raises ``WriteLost`` when it is not ours any more, has run out or was cancelled; ``WriteInTheWay``
         when another write of the account to that target is on its way or unclear, or too many are unclear.
         """
+        while not await self._marked(write):
+            if other := await self._on_its_way(write):
+                raise WriteInTheWay(
+                    f"Прошлая отправка сюда ещё в пути: GET /api/v1/writes/{other}. Повторите через несколько секунд.",
+                    code="write_in_progress",
+                    write_id=other,
+                )  # else it has settled this moment
+
+    async def _marked(self, write: Write) -> bool:
+        """``False`` when another write to the target is on its way or unclear."""
         if blocked := await self.in_the_way(write.account_id, write.target, but=write.id):
             raise blocked
         try:
-            marked = await self._connection.fetchval(
-                "UPDATE kwork_writes SET state = 'committing', committed_at = now() "
-                "WHERE tenant_id = $1 AND id = $2 AND epoch = $3 AND held_until > now() AND expires_at > now() "
-                "AND (state = 'confirmed' OR (state = 'prepared' AND mode = 'direct')) RETURNING true",
-                self._tenant_id,
-                write.id,
-                write.epoch,
-            )
+            # A savepoint: what stands in the way is looked up after it.
+            async with self._connection.transaction():
+                marked = await self._connection.fetchval(
+                    "UPDATE kwork_writes SET state = 'committing', committed_at = now(), outcome = outcome || $4 "
+                    "WHERE tenant_id = $1 AND id = $2 AND epoch = $3 AND held_until > now() AND expires_at > now() "
+                    "AND (state = 'confirmed' OR (state = 'prepared' AND mode = 'direct')) RETURNING true",
+                    self._tenant_id,
+                    write.id,
+                    write.epoch,
+                    dict(write.outcome),
+                )
         except asyncpg.UniqueViolationError:
-            raise WriteInTheWay(
-                "Прошлая отправка сюда ещё в пути. Повторите через несколько секунд.",
-                code="write_in_progress",
-                write_id=write.id,
-            ) from None
+            return False
         if not marked:
             raise WriteLost(str(write.id))
+        return True
+
+    async def _on_its_way(self, write: Write) -> UUID | None:
+        found: UUID | None = await self._connection.fetchval(
+            "SELECT id FROM kwork_writes WHERE tenant_id = $1 AND account_id = $2 AND target = $3 AND id <> $4 "
+            "AND state = 'committing' AND NOT is_parent",
+            self._tenant_id,
+            write.account_id,
+            write.target,
+            write.id,
+        )
+        return found
 
     async def begin_parent(self, write: Write) -> None:
         """A parent whose steps are under way. Raises ``WriteLost``."""
@@ -399,50 +425,6 @@ class Writes:
             due_in,
             asdict(problem) if problem else None,
         )
-
-    async def orphaned(self) -> int:
-        """Writes whose worker died after the mark: unclear. Returns how many."""
-        status: str = await self._connection.execute(
-            "UPDATE kwork_writes SET state = 'unknown', epoch = epoch + 1, held_until = NULL, due_at = now() "
-            "WHERE tenant_id = $1 AND state = 'committing' AND NOT is_parent "
-            "AND (held_until IS NULL OR held_until <= now())",
-            self._tenant_id,
-        )
-        return int(status.rpartition(" ")[2])
-
-    async def expire(self) -> list[UUID]:
-        """What was not sent in time never will be."""
-        rows = await self._connection.fetch(
-            "UPDATE kwork_writes SET state = 'expired', settled_at = now(), epoch = epoch + 1, held_until = NULL "
-            "WHERE tenant_id = $1 AND state IN ('prepared', 'confirmed') AND expires_at <= now() "
-            "AND (held_until IS NULL OR held_until <= now()) AND (parent_id IS NULL OR NOT EXISTS ("
-            "SELECT FROM kwork_writes p WHERE p.tenant_id = $1 AND p.id = kwork_writes.parent_id "
-            "AND p.state = 'committing')) RETURNING id",
-            self._tenant_id,
-        )
-        return [row["id"] for row in rows]
-
-    async def due(self, limit: int) -> list[tuple[UUID, WriteState, bool]]:
-        """What nobody works on and should: to be sent, carried on with (parents), or looked up."""
-        rows = await self._connection.fetch(
-            "SELECT id, state, is_parent FROM kwork_writes WHERE tenant_id = $1 AND due_at <= now() "
-            "AND parent_id IS NULL AND (held_until IS NULL OR held_until <= now()) AND (state = 'confirmed' "
-            "OR (state = 'prepared' AND mode = 'direct') OR (is_parent AND state = 'committing')) "
-            "UNION ALL SELECT id, state, is_parent FROM kwork_writes WHERE tenant_id = $1 AND due_at <= now() "
-            "AND state = 'unknown' AND NOT is_parent AND (held_until IS NULL OR held_until <= now()) LIMIT $2",
-            self._tenant_id,
-            limit,
-        )
-        return [(row["id"], WriteState(row["state"]), row["is_parent"]) for row in rows]
-
-    async def standing(self) -> dict[str, int]:
-        """How many writes stand in each state that is not settled."""
-        rows = await self._connection.fetch(
-            "SELECT state, count(*) AS n FROM kwork_writes WHERE tenant_id = $1 AND parent_id IS NULL "
-            "AND state IN ('prepared', 'confirmed', 'committing', 'unknown') GROUP BY state",
-            self._tenant_id,
-        )
-        return {row["state"]: row["n"] for row in rows}
 
 
 def _write(row: asyncpg.Record) -> Write:

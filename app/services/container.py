@@ -81,6 +81,10 @@ class ReadAccount(Protocol):
         """Reads an order's page and thread into the store."""
         ...
 
+    async def offers(self, tenant_id: str, account_id: UUID) -> object:
+        """Reads the account's own offers into the store."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Services:

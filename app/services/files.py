@@ -18,6 +18,7 @@ from app.core.file_folder import FileFolder, Written
 from app.domain.errors import Conflict, Invalid, NotFound
 from app.domain.files import StoredFile
 from app.domain.writing import OutgoingFile
+from app.repositories.audit import Audit
 from app.repositories.files import FileRows
 
 
@@ -65,17 +66,18 @@ class Files:
             raise NotFound("Содержимого файла на диске нет: загрузите файл заново.", code="file_damaged")
         return file, path
 
-    async def delete(self, tenant_id: str, file_id: UUID) -> None:
-        """Raises ``NotFound``, ``Conflict`` (``file_in_use``) while an unsettled write names the file."""
+    async def delete(self, tenant_id: str, file_id: UUID, *, by: str) -> None:
+        """Audited. Raises ``NotFound``, ``Conflict`` (``file_in_use``) while an unsettled write names the file."""
         async with self._database.tenant(tenant_id) as scope:
             rows = FileRows(scope)
-            _there(await rows.get(file_id, lock=True))
+            file = _there(await rows.get(file_id, lock=True))
             if await self._uses.held(scope, [file_id]):
                 raise Conflict(
                     "Файл нужен отправке, которая ещё не завершена. Дождитесь её конца или отмените её.",
                     code="file_in_use",
                 )
             await rows.drop([file_id])
+            await Audit(scope).add(by, "file.delete", f"file:{file_id}", described(file))
         await asyncio.to_thread(self._folder.remove, tenant_id, file_id)
 
     async def ready(
@@ -137,3 +139,8 @@ def _there(file: StoredFile | None) -> StoredFile:
     if file is None:
         raise NotFound("Такого файла нет.")
     return file
+
+
+def described(file: StoredFile) -> dict[str, object]:
+    """What the audit keeps of a file."""
+    return {"name": file.name, "size": file.size, "sha256": file.sha256.hex()}

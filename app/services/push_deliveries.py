@@ -119,7 +119,9 @@ class PushDeliveries:
     async def _is_due(self, tenant_id: str) -> bool:
         async with self._database.tenant(tenant_id) as scope:
             connection = await Connections(scope).default(self._kind)
-            return await Deliveries(scope).seconds_until_due(connection.id) == 0
+            deliveries = Deliveries(scope)
+            await deliveries.release(connection.id)
+            return await deliveries.seconds_until_due(connection.id) == 0
 
     async def _drain(self, tenant_id: str) -> None:
         async with self._database.tenant(tenant_id) as scope:

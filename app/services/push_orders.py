@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -12,15 +13,30 @@ from app.repositories.deliveries import Deliveries, Outgoing
 from app.repositories.directory import Directory
 from app.services.lead_payloads import buyer_contact, order_lead
 
+PAGE_SECONDS = 600.0
+"""So long the lead of a new order waits for the order's own page. Beyond it the run crawls; of one that died the lead leaves
+as soon as the run's lease has ended."""
+
 
 async def queue_orders(
-    scope: TenantConnection, connection_id: UUID, run_id: UUID | None, rows: list[dict[str, Any]]
+    scope: TenantConnection,
+    connection_id: UUID,
+    run_id: UUID | None,
+    rows: list[dict[str, Any]],
+    *,
+    pages_follow: bool = False,
 ) -> int:
-    """Queues the orders' leads and their buyers' contacts; returns how many deliveries wait because of it."""
+    """Queues the orders' leads and their buyers' contacts; returns how many deliveries wait because of it.
+
+    ``pages_follow``: this run is going to read the pages of orders, so that the leads of new ones may wait for them
+    instead of being made now and changed a moment later.
+    """
     buyers = await contacts_of(scope, [Person(row["buyer_id"], row["buyer_username"]) for row in rows])
-    return await Deliveries(scope).enqueue(
-        connection_id, run_id, [*buyers, *(order_lead(row) for row in rows)]
-    )
+    leads = [
+        replace(order_lead(row), hold_seconds=PAGE_SECONDS if pages_follow and row["page_unread"] else 0.0)
+        for row in rows
+    ]
+    return await Deliveries(scope).enqueue(connection_id, run_id, [*buyers, *leads])
 
 
 async def contacts_of(scope: TenantConnection, people: Iterable[Person]) -> list[Outgoing]:

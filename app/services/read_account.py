@@ -1,4 +1,4 @@
-"""Reads a dialog or an order from Kwork when somebody asks for it fresh."""
+"""Reads a dialog, an order or the offers from Kwork when somebody asks for it fresh."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ from app.repositories.chats import Chats
 from app.repositories.orders import Orders
 from app.services.connect_account import ConnectAccount
 from app.services.kwork_client import KworkClient
+from app.services.read_offers import ReadOffers
 from app.services.read_order_pages import read_order_page
 from app.services.sync_account import SyncAccount
 
 _ORDERS = "orders"
+_OFFERS = "offers"
 
 
 class ReadFresh:
-    """Behind ``refresh=true``. Each stores what it reads and returns how many messages or events are new."""
+    """Behind ``refresh=true``. Each stores what it reads and returns how much of it is new."""
 
     def __init__(self, database: Database, accounts: ConnectAccount) -> None:
         self._database = database
         self._accounts = accounts
         self._reading = SyncAccount(database)
+        self._offers = ReadOffers(database)
 
     async def messages(self, tenant_id: str, dialog_id: UUID) -> int:
         """A dialog's messages. Without the mobile surface the page is rendered, which marks it read.
@@ -58,3 +61,14 @@ class ReadFresh:
             return new
 
         return await self._accounts.with_client(tenant_id, account_id, work, reading=_ORDERS)
+
+    async def offers(self, tenant_id: str, account_id: UUID) -> int:
+        """All of the account's offers.
+
+        Raises ``NotFound``, ``CapabilityUnavailable`` without the mobile surface, and what the account raises.
+        """
+
+        async def work(client: KworkClient) -> int:
+            return await self._offers.fresh(client, tenant_id, account_id)
+
+        return await self._accounts.with_client(tenant_id, account_id, work, reading=_OFFERS)

@@ -5,10 +5,11 @@ Everything is read and stored the way a sync does it; only less of it. The CRM i
 
 from __future__ import annotations
 
+import logging
 from uuid import UUID
 
 from app.core.database import Database
-from app.domain.errors import CapabilityUnavailable
+from app.domain.errors import CapabilityUnavailable, LayoutChanged
 from app.domain.live import Hint
 from app.repositories.chats import Chats, StoredDialog
 from app.repositories.leases import Lease
@@ -16,8 +17,12 @@ from app.repositories.news import MESSAGES, ORDERS, FirstReadings
 from app.repositories.orders import Orders
 from app.services.connect_account import ConnectAccount
 from app.services.kwork_client import KworkClient
+from app.services.read_offers import ReadOffers
+from app.services.read_order_pages import ReadOrderPages
 from app.services.run_scope import RunScope
 from app.services.sync_account import SyncAccount
+
+log = logging.getLogger(__name__)
 
 _MOST_PAGES = 5
 
@@ -29,6 +34,8 @@ class ReadNews:
         self._database = database
         self._accounts = accounts
         self._reading = SyncAccount(database)
+        self._offers = ReadOffers(database)
+        self._pages = ReadOrderPages(database)
 
     async def look(self, tenant_id: str, account_id: UUID, lease: Lease, hint: Hint) -> None:
         """Looks where the hint says. Raises ``LeaseLost`` and what ``ConnectAccount.with_client`` raises."""
@@ -39,6 +46,8 @@ class ReadNews:
                 await self._dialogs(client, run, hint)
             if hint.orders:
                 await self._orders(client, run)
+            if hint.offers:
+                await self._read_offers(client, run)
 
         await self._accounts.with_client(tenant_id, account_id, work, reading="news")
 
@@ -51,7 +60,9 @@ class ReadNews:
         return await self._accounts.with_client(tenant_id, account_id, work, reading="news")
 
     async def _orders(self, client: KworkClient, run: RunScope) -> None:
-        """From the newest on, until a page tells nothing new and every open order was seen."""
+        """From the newest on, until a page tells nothing new and every open order was seen; then what happened in
+        the orders whose rows changed.
+        """
         account_id = _account_of(run)
         async with self._database.tenant(run.tenant_id) as scope:
             known = await FirstReadings(scope).since(account_id, ORDERS)
@@ -59,14 +70,26 @@ class ReadNews:
         if known is None:
             await self._reading.orders(client, run)
             return
+        moved: set[int] = set()
         for number in range(1, _MOST_PAGES + 1):
             page = await client.orders(number)
-            fresh = run.counts.get("orders_new", 0) + run.counts.get("orders_changed", 0)
-            await self._reading.store_orders(run, page)
+            changes = await self._reading.store_orders(run, page)
+            moved |= changes.fresh | changes.touched
             unseen -= {order.id for order in page.items}
-            is_old = run.counts.get("orders_new", 0) + run.counts.get("orders_changed", 0) == fresh
-            if not page.items or number == page.last or (is_old and not unseen):
-                return
+            if not page.items or number == page.last or not (changes.fresh or unseen):
+                break
+        await self._pages.look(client, run, moved)
+        if run.stopped is not None:  # of single orders' pages: syncs report it, and the other news go on
+            log.warning("an order's page of account %s cannot be read: %s", run.account_id, run.stopped.path)
+
+    async def _read_offers(self, client: KworkClient, run: RunScope) -> None:
+        """A drifted list of offers does not end the news of messages and orders: syncs report it."""
+        try:
+            await self._offers.look(client, run)
+        except CapabilityUnavailable:
+            return
+        except LayoutChanged as error:
+            log.warning("offers of account %s cannot be read: %s", run.account_id, error.path)
 
     async def _dialogs(self, client: KworkClient, run: RunScope, hint: Hint) -> None:
         account_id = _account_of(run)

@@ -6,6 +6,8 @@ goes on in the next one, open orders first. Each order is stored by itself.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 import structlog
 
 from app.core.database import Database, TenantConnection
@@ -18,6 +20,7 @@ from app.services.run_scope import RunScope, save_step
 log = structlog.get_logger(__name__)
 
 ORDERS_PER_RUN = 60
+ORDERS_PER_LOOK = 10
 _MOST_FAILURES = 5
 """In a row: then it is not one order that is odd, and the rest of them waits for the next run."""
 
@@ -37,19 +40,35 @@ class ReadOrderPages:
         assert run.account_id is not None
         async with self._database.tenant(run.tenant_id) as scope:
             stale, total = await Orders(scope).stale(run.account_id, self._orders_per_run)
-        failures = read = 0
-        for order in stale:
-            try:
-                is_whole = await self._order(client, run, order)
-            except CapabilityUnavailable:
-                run.add(order_pages_unavailable=total)
-                return
-            read += 1
-            failures = 0 if is_whole else failures + 1
-            if failures == _MOST_FAILURES:
-                break
+        try:
+            read = await self._orders(client, run, stale)
+        except CapabilityUnavailable:
+            run.add(order_pages_unavailable=total)
+            return
         if total > read:
             run.add(order_pages_waiting=total - read)
+
+    async def look(self, client: KworkClient, run: RunScope, changed: Collection[int]) -> None:
+        """Reads the orders whose rows the list just showed changed, and what an earlier look did not reach.
+
+        An account without the mobile surface has no pages to read. Raises what ``run`` does.
+        """
+        assert run.account_id is not None
+        async with self._database.tenant(run.tenant_id) as scope:
+            moved = await Orders(scope).moved(run.account_id, changed, ORDERS_PER_LOOK)
+        try:
+            await self._orders(client, run, moved)
+        except CapabilityUnavailable:
+            return
+
+    async def _orders(self, client: KworkClient, run: RunScope, orders: Sequence[StaleOrder]) -> int:
+        """Returns how many were tried: fewer where too many in a row could not be read."""
+        failures = 0
+        for tried, order in enumerate(orders, start=1):
+            failures = 0 if await self._order(client, run, order) else failures + 1
+            if failures == _MOST_FAILURES:
+                return tried
+        return len(orders)
 
     async def _order(self, client: KworkClient, run: RunScope, order: StaleOrder) -> bool:
         reading = PageReading(None, details_whole=False, events=None, events_whole=False)

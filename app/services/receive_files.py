@@ -16,7 +16,9 @@ from app.domain.errors import Conflict, Invalid, StorageFull, StorageUnavailable
 from app.domain.file_names import safe_name
 from app.domain.file_types import HEAD_BYTES, media_type_of
 from app.domain.files import MAX_FILE_BYTES, MAX_FILES, IncomingFile, StoredFile
+from app.repositories.audit import Audit
 from app.repositories.files import FileRows, NewFile
+from app.services.files import described
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +44,8 @@ class Sender:
     tenant_id: str
     uploaded_by: str
     purpose: str | None = None
+    key: str | None = None
+    """Idempotency-Key: the same files sent again under it are the files that are there already."""
 
 
 class ReceiveFiles:
@@ -57,8 +61,8 @@ class ReceiveFiles:
     ) -> list[StoredFile]:
         """Stores all files of a request or, whatever goes wrong, none. ``announced``: its length, where told.
 
-        Raises ``Invalid`` (``file_type_not_allowed``, ``file_empty``, ``too_many_files``, ``no_files``), ``TooLarge``
-        (``file_too_large``), ``TooSlow`` (``upload_too_slow``), ``Conflict`` (``file_quota_exceeded``),
+        Raises ``Invalid`` (``file_type_not_allowed``, ``file_empty``, ``too_many_files``, ``no_files``,
+        ``idempotency_key_reused``), ``TooLarge`` (``file_too_large``), ``TooSlow`` (``upload_too_slow``), ``Conflict`` (``file_quota_exceeded``),
         ``StorageFull``, ``StorageUnavailable``, and what ``parts`` raises.
         """
         upload = _Upload(self._database, self._folder, self._limits, sender)
@@ -88,6 +92,7 @@ class _Upload:
         self._room = 0
         """Bytes until the tenant's quota is used up."""
         self._begun: list[UUID] = []
+        self._names: list[str] = []
         self._written: dict[UUID, Written] = {}
         self._writer: FileWriter | None = None
         self._is_kept = False
@@ -95,7 +100,10 @@ class _Upload:
     async def open(self, announced: int | None) -> None:
         """Refuses at once what cannot fit. The announced length holds the form's own bytes, too."""
         async with self._database.tenant(self._sender.tenant_id) as scope:
-            self._room = self._limits.quota_bytes - await FileRows(scope).used_bytes()
+            rows = FileRows(scope)
+            self._room = self._limits.quota_bytes - await rows.used_bytes()
+            if self._sender.key is not None:  # sent again, they take no more room than they do
+                self._room += sum(file.size for file in await rows.of_upload(self._sender.key))
         if self._room <= 0 or (announced or 0) - BLOCK_BYTES > self._room:
             raise self._over_quota()
 
@@ -130,13 +138,32 @@ class _Upload:
         async with self._database.tenant(self._sender.tenant_id) as scope:
             rows = FileRows(scope)
             others = await rows.used_bytes(alone=True)
+            if known := await self._known(rows):
+                return known
             if others + sum(one.size for one in self._written.values()) > self._limits.quota_bytes:
                 raise self._over_quota()
             files = await rows.finish(self._written, keep_seconds=self._limits.keep_seconds)
             if len(files) < len(self._written):
                 raise StorageUnavailable("Загруженные файлы пропали с диска. Загрузите их ещё раз.")
+            if self._sender.key is not None:
+                await rows.name_upload(self._sender.key, list(self._written))
+            audit = Audit(scope)
+            for file in files:
+                await audit.add(self._sender.uploaded_by, "file.upload", f"file:{file.id}", described(file))
         self._is_kept = True
         return files
+
+    async def _known(self, rows: FileRows) -> list[StoredFile]:
+        """What an earlier upload with this key brought, when it is the same; then this one is not kept."""
+        known = [] if self._sender.key is None else await rows.of_upload(self._sender.key)
+        sent = [(name, one.sha256) for name, one in zip(self._names, self._written.values(), strict=True)]
+        if known and [(file.name, file.sha256) for file in known] != sent:
+            raise Invalid(
+                "Этот Idempotency-Key уже был с другими файлами: для новой загрузки нужен новый ключ.",
+                field="header.Idempotency-Key",
+                code="idempotency_key_reused",
+            )
+        return known
 
     async def close(self) -> None:
         """Takes back everything that was not kept. What cannot be taken back now is swept later."""
@@ -153,6 +180,7 @@ class _Upload:
         """The row first: a file without one is an orphan."""
         new = NewFile(uuid4(), name, media_type, self._sender.purpose, self._sender.uploaded_by)
         self._begun.append(new.id)
+        self._names.append(name)
         async with self._database.tenant(self._sender.tenant_id) as scope:
             await FileRows(scope).begin(new, keep_seconds=self._limits.keep_seconds)
         with _disk():

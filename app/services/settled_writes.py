@@ -1,4 +1,6 @@
-"""What follows when a write is settled, in the same transaction: it is told, and its files are free again."""
+"""What follows when a write is settled, in the same transaction: it is told, its files are free again, and an offer
+that was taken back stands so in the store.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,10 @@ from uuid import UUID
 
 from app.core.database import TenantConnection
 from app.domain.events import EventType
-from app.domain.writes import Problem, Write, WriteState
+from app.domain.writes import Problem, Write, WriteAction, WriteState
 from app.repositories.events import Events
 from app.repositories.files import FileRows
+from app.repositories.offers import Offers
 from app.repositories.writes import Writes
 
 
@@ -36,6 +39,8 @@ async def after_settling(scope: TenantConnection, write_id: UUID) -> None:
     if write.parent_id is not None or not write.state.is_settled:
         return
     await FileRows(scope).release(write_id)
+    if write.action is WriteAction.DELETE_OFFER and write.state.is_done:
+        await Offers(scope).withdrawn(write.account_id, write.payload["offer_id"])
     data = {
         "action": write.action.value,
         "target": write.target,

@@ -35,6 +35,7 @@ from app.services.kwork_client import KworkClient
 from app.services.push_deliveries import STOP_SECONDS, CrmHealth, PushDeliveries
 from app.services.push_leads import queue_projects
 from app.services.read_exchange import ReadExchange
+from app.services.read_offers import ReadOffers
 from app.services.read_order_pages import ReadOrderPages
 from app.services.refresh_categories import RefreshCategories
 from app.services.run_outcome import CRASHED, DATABASE_LOST, RunOutcome, outcome_of
@@ -46,7 +47,7 @@ log = structlog.get_logger(__name__)
 ORDERS = "orders"
 CONTACTS = "contacts"
 PROJECTS = "projects"
-_ACCOUNT_KINDS = ("order", "gig", "dialog")
+_ACCOUNT_KINDS = ("order", "gig", "dialog", "offer")
 KINDS = (*_ACCOUNT_KINDS, "project")
 _Reading = Callable[[KworkClient, RunScope], Awaitable[None]]
 _POLL_SECONDS = 0.1
@@ -130,6 +131,7 @@ class Sync:
         self._connectors = connectors
         self._categories = categories
         self._reading = SyncAccount(database)
+        self._offers = ReadOffers(database)
         self._order_pages = order_pages or ReadOrderPages(database)
         self._holder = f"sync-{uuid.uuid4()}"
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
@@ -258,7 +260,7 @@ class Sync:
                     await self._refresh_categories(run)
                 error = await self._read_as_far_as_it_goes(run, stream, request)
                 if run.connection_id is not None:
-                    await self._deliveries.drain(run.tenant_id)
+                    await self._deliver(run, run.connection_id)
             outcome = outcome_of(error, run.drift)
         except LeaseLost:
             log.warning("run_lease_lost", run=str(run.lease.run_id))
@@ -277,6 +279,12 @@ class Sync:
         finally:
             beat.cancel()
         await self._finish(run, outcome)
+
+    async def _deliver(self, run: RunScope, connection_id: UUID) -> None:
+        """Leads whose order's page this run did not reach, or could not read, go without it."""
+        async with self._database.tenant(run.tenant_id) as scope:
+            await Deliveries(scope).release(connection_id, run.lease.run_id)
+        await self._deliveries.drain(run.tenant_id)
 
     async def _refresh_categories(self, run: RunScope) -> None:
         found = await self._categories.if_due()
@@ -322,6 +330,7 @@ class Sync:
             ("order", self._reading.orders),
             ("gig", self._reading.gigs),
             ("dialog", self._reading.dialogs),
+            ("offer", self._offers.run),
             ("order", self._order_pages.run),
         )
         return [reading for kind, reading in readings if kind in request.kinds]

@@ -12,6 +12,7 @@ from typing import Any
 from app.core.database import Database, TenantConnection
 from app.domain.errors import CapabilityUnavailable, LayoutChanged, NotFound, Rejected
 from app.domain.kwork import Dialog, Gig, Message, Order, Page, Person
+from app.repositories.changes import Changes
 from app.repositories.chats import Chats, StoredDialog
 from app.repositories.deliveries import Deliveries
 from app.repositories.directory import Directory
@@ -55,11 +56,17 @@ class SyncAccount:
             self._database, run, lambda scope: FirstReadings(scope).done(account_id, stream, started)
         )
 
-    async def store_orders(self, run: RunScope, page: Page[Order]) -> None:
+    async def store_orders(self, run: RunScope, page: Page[Order]) -> Changes:
         """One page, in one transaction."""
-        await save_step(self._database, run, lambda scope: self._store_orders(scope, run, page))
+        found: list[Changes] = []
 
-    async def _store_orders(self, scope: TenantConnection, run: RunScope, page: Page[Order]) -> None:
+        async def store(scope: TenantConnection) -> None:
+            found.append(await self._store_orders(scope, run, page))
+
+        await save_step(self._database, run, store)
+        return found[-1]
+
+    async def _store_orders(self, scope: TenantConnection, run: RunScope, page: Page[Order]) -> Changes:
         assert run.account_id is not None
         orders = Orders(scope)
         if page.number == 1 and not page.items and await orders.are_known(run.account_id):
@@ -74,7 +81,8 @@ class SyncAccount:
         run.checkpoint["orders_page"] = page.number
         if run.connection_id is not None:
             rows = await orders.by_ids([order.id for order in page.items])
-            await queue_orders(scope, run.connection_id, run.lease.run_id, rows)
+            await queue_orders(scope, run.connection_id, run.lease.run_id, rows, pages_follow=True)
+        return changes
 
     async def gigs(self, client: KworkClient, run: RunScope) -> None:
         """All gigs of the account, whatever group they stand in."""

@@ -29,6 +29,7 @@ from app.domain.writes import (
 from app.repositories.accounts import Accounts
 from app.repositories.audit import Audit
 from app.repositories.tenant_settings import TenantSettings
+from app.repositories.write_queue import WriteQueue
 from app.repositories.writes import NewWrite, Writes
 from app.services.account_states import refuse_forbidden
 from app.services.admit_write import (
@@ -222,12 +223,12 @@ class WritesService:
     async def tidy(self, tenant_id: str) -> None:
         """What nobody works on: carried on with, looked up, or run out. Safe in several processes at once."""
         async with self._database.tenant(tenant_id) as scope:
-            writes = Writes(scope)
-            orphaned = await writes.orphaned()
-            expired = await writes.expire()
+            queue = WriteQueue(scope)
+            orphaned = await queue.orphaned()
+            expired = await queue.expire()
             for write_id in expired:
                 await after_settling(scope, write_id)
-            due = await writes.due(_BATCH)
+            due = await queue.due(_BATCH)
         if orphaned or expired:
             log.warning("writes_tidied", tenant=tenant_id, unclear=orphaned, expired=len(expired))
         for write_id, state, is_parent in due:

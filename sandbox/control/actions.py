@@ -314,6 +314,27 @@ def read_offers(sandbox: "Sandbox", given: Given) -> Any:
     return [plain(o) for o in queries.offers_of(sandbox.world, account_of(sandbox, given).user_id)]
 
 
+def change_offer(sandbox: "Sandbox", given: Given) -> Any:
+    offer = sandbox.world.offers.get(given["id"])
+    if offer is None:
+        raise MissingError(f"no offer {given['id']}")
+    return _set_fields(sandbox, offer, given, but=("id",))
+
+
+def add_offer(sandbox: "Sandbox", given: Given) -> Any:
+    """As if made on the site."""
+    account = account_of(sandbox, given)
+    given.pop("account", None)
+    project = _project(sandbox, {"id": int(given.pop("project_id"))})
+    basics = {
+        "title": project.name,
+        "description": "Готов взяться",
+        "price": project.price_limit,
+        "duration": 3,
+    }
+    return plain(changes.add_offer(sandbox.world, account, project, **{**basics, **given}))
+
+
 def read_categories(sandbox: "Sandbox", given: Given) -> Any:
     return [plain(root) for root in sandbox.world.categories]
 

@@ -75,6 +75,8 @@ ROUTES: tuple[tuple[str, str, Action, str], ...] = (
     ("GET", "/categories", actions.read_categories, "the rubricator"),
     ("POST", "/categories", actions.add_category, "a subrubric: id, title, slug, parent_id"),
     ("GET", "/offers", actions.read_offers, "of `account`"),
+    ("POST", "/offers", actions.add_offer, "account, project_id, title, description, price, duration"),
+    ("PATCH", "/offers/{id:int}", actions.change_offer, "set fields: is_read, status, order_id, …"),
     ("POST", "/bridge", actions.open_bridge, "a one-time web token for `account`, as the mobile API gives"),
 )
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx2
 import pytest
@@ -18,6 +18,14 @@ import pytest
 from app.core.settings import Settings
 from app.models.account_schemas import SessionIn
 from app.models.schemas import OrderQuery
+from app.models.write_schemas import (
+    DeliverIn,
+    MessageIn,
+    OrderStageIn,
+    ResolveIn,
+    RespondIn,
+    TenantSettingsIn,
+)
 from tests.service import Service
 from tests.stand import ROOT, Stand
 
@@ -166,6 +174,30 @@ def test_the_bodies_that_help_an_account_in_are_taken() -> None:
             "[…]", "[]"
         )
         SessionIn.model_validate_json(full)
+
+
+TAKES = {
+    "respond": RespondIn,
+    "stage": OrderStageIn,
+    "deliver": DeliverIn,
+    "send": MessageIn,
+    "settings": TenantSettingsIn,
+    "resolve": ResolveIn,
+}
+
+
+def test_the_bodies_of_answers_to_kwork_are_taken() -> None:
+    text = commands("Ответить на Kwork").replace("\\\n", " ").replace("id из POST files", NOBODY)
+    found = re.findall(r"/api/v1/\S*?(\w+) .*?-d '(\{.*\})'", text)
+    assert [name for name, _ in found] == list(TAKES)
+    for name, body in found:
+        TAKES[name].model_validate_json(body)
+
+
+def test_every_action_on_an_order_is_named() -> None:
+    listed = section("Ответить на Kwork").partition("Действия `PATCH")[2].partition("невозможное")[0]
+    actions = get_args(get_args(OrderStageIn.model_fields["action"].annotation)[0])
+    assert set(re.findall(r"`([a-z_]+)`", listed)) == set(actions)
 
 
 def test_the_template_explains_every_setting() -> None:

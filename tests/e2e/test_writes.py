@@ -20,7 +20,7 @@ def office(service: Service, stand: Stand) -> Iterator[Api]:
     api = service.user("writers")
     account = api.connect(stand.accounts[0])
     assert account["state"] == "connected", account
-    api.sync(kinds=["order", "gig", "dialog"], create_leads=False)
+    api.sync(kinds=["order", "gig", "dialog", "offer"], create_leads=False)
     yield api
     stand.clear_faults()
 
@@ -69,8 +69,10 @@ def test_an_offer_is_checked_shown_and_sent_once(office: Api, stand: Stand) -> N
     assert (written["state"], again["id"]) == ("succeeded", written["id"])
     assert written["outcome"]["offer_id"] in {offer["id"] for offer in stand.offers()}
     assert len(effects(stand, before)) == 1
-    listed = office.call("GET", "/offers")["items"]
-    assert written["outcome"]["offer_id"] in {offer["id"] for offer in listed}
+    before = stand.mark()
+    listed = office.call("GET", "/offers", params={"project_id": project["id"]})["items"]
+    assert [(offer["id"], offer["status"]) for offer in listed] == [(written["outcome"]["offer_id"], "new")]
+    assert stand.journal(surface="api", path="/offers", since=before) == []
 
 
 @pytest.mark.parametrize(
@@ -200,7 +202,8 @@ def test_an_offer_is_taken_back(office: Api, stand: Stand) -> None:
     number = written["outcome"]["offer_id"]
     gone = office.call("DELETE", f"/offers/{number}", params={"project_id": project["id"]})
     assert gone["done"]
-    assert number not in {offer["id"] for offer in office.call("GET", "/offers")["items"]}
+    listed = office.call("GET", "/offers", params={"project_id": project["id"]})["items"]
+    assert [(offer["id"], offer["status"]) for offer in listed] == [(number, "withdrawn")]
 
 
 def test_in_approval_the_exact_write_waits_for_the_right_role(office: Api, stand: Stand) -> None:

@@ -14,7 +14,7 @@ from app.core.database import Database
 from app.domain.accounts import AccountState
 from app.domain.errors import Invalid
 from app.domain.events import Event, EventFilter, types_named
-from app.domain.kwork import Dialog, Message, Order, OrderEvent, OrderStatus, Person
+from app.domain.kwork import Dialog, Message, Order, OrderDetails, OrderEvent, OrderStatus, Person
 from app.repositories.accounts import Accounts
 from app.repositories.chats import Chats
 from app.repositories.events import Events
@@ -309,3 +309,22 @@ async def test_another_login_is_another_person_whose_orders_are_no_news(
         await Accounts(scope).change_login(account_id, login="somebody else")
     await save_orders(log, account_id, order(1))
     assert await told(log) == []
+
+
+async def test_a_status_that_an_orders_page_knows_before_the_list_is_told_once(
+    log: Database, account_id: UUID
+) -> None:
+    await save_orders(log, account_id, order(1, status=OrderStatus.NEW))
+    await known_whole(log, account_id, ORDERS)
+    taken = order(1, status=OrderStatus.IN_PROGRESS)
+    for _ in range(2):
+        async with log.tenant(TENANT) as scope:
+            page = PageReading(OrderDetails(taken, None, None, ()), True, (), True)
+            await Orders(scope).save_page(1, page)
+    await save_orders(log, account_id, taken)
+    (event,) = await read(log)
+    assert (event.type, event.data["previous_status"], event.data["status"]) == (
+        "order.status_changed",
+        "new",
+        "in_progress",
+    )

@@ -7,6 +7,7 @@ import contextlib
 import re
 import uuid
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -401,3 +402,44 @@ async def test_a_claim_looks_at_no_more_links_than_it_needs(outbox: Outbox) -> N
             plan = "\n".join(row[0] for row in rows)
             removed = [int(n) for n in re.findall(r"Rows Removed by Join Filter: (\d+)", plan)]
             assert sum(removed) == 0, plan
+
+
+async def test_a_held_lead_waits_for_its_fuller_form_and_never_for_ever(
+    outbox: Outbox, owner: asyncpg.Connection
+) -> None:
+    async def queue(*orders: int, title: str, hold: float) -> None:
+        async with outbox.database.tenant(TENANT) as scope:
+            connection = await Connections(scope).default("native")
+            leads = [replace(order_lead(_order(n, title, None)), hold_seconds=hold) for n in orders]
+            await Deliveries(scope).enqueue(connection.id, None, leads)
+
+    def leads() -> dict[str, str]:
+        return {lead["external_id"]: lead["name"] for lead in outbox.records()["leads"]}
+
+    await queue(1, 2, title="Сайт", hold=600)
+    await outbox.push.drain(TENANT)
+    assert leads() == {}
+    await queue(1, title="Сайт под ключ", hold=0)
+    await outbox.push.drain(TENANT)
+    assert leads() == {"kwork:order:1": "Сайт под ключ"}
+    await queue(1, title="Сайт и бот", hold=600)
+    await outbox.push.drain(TENANT)
+    assert leads() == {"kwork:order:1": "Сайт и бот"}, "what the CRM has is not held"
+    await queue(2, title="Сайт", hold=600)
+    await owner.execute(
+        "UPDATE deliveries SET due_at = due_at - interval '600 seconds' WHERE state = 'pending'"
+    )
+    await outbox.push.drain(TENANT)
+    assert set(leads()) == {"kwork:order:1", "kwork:order:2"}, "nobody came for it: it goes as it is"
+
+
+async def test_queueing_again_does_not_hurry_a_delivery_that_the_crm_put_off(
+    outbox: Outbox, owner: asyncpg.Connection
+) -> None:
+    outbox.stand.fault("error", surface="crm", method="POST", status=503)
+    await outbox.queue(1)
+    await outbox.push.drain(TENANT)
+    due = "SELECT due_at FROM deliveries WHERE entity = 'contact'"
+    put_off = await owner.fetchval(due)
+    await outbox.queue(1)
+    assert await owner.fetchval(due) == put_off

@@ -199,3 +199,20 @@ async def test_the_web_does_not_tell_whether_a_running_order_was_taken_so_what_i
             await Orders(scope).save(shop.account_id, [replace(order, status=status)], surface)
         seen.append(await owner.fetchval("SELECT status FROM orders WHERE id = 502"))
     assert seen == ["new", "new", "in_progress", "in_progress", "done"]
+
+
+@needs_chromium
+async def test_a_run_reads_the_accounts_offers_where_kwork_tells_them(
+    sync_bed: SyncBed, owner: asyncpg.Connection
+) -> None:
+    run = await sync_bed.run("offer")
+    assert (run.state, run.counts["offers_read"], run.counts["offers_new"]) == ("done", 3, 3)
+    assert await owner.fetchval("SELECT count(*) FROM offers WHERE status IN ('new', 'viewed')") == 3
+
+
+@needs_chromium
+async def test_an_account_without_the_mobile_surface_is_synced_without_its_offers(
+    web_sync_bed: SyncBed,
+) -> None:
+    run = await web_sync_bed.run("order", "offer")
+    assert (run.state, run.counts["offers_unavailable"]) == ("done", 1)

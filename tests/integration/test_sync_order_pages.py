@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+
 import asyncpg
 import pytest
 
@@ -16,8 +20,11 @@ from app.repositories.orders import Orders
 from app.repositories.runs import Runs
 from app.services.read_order_pages import ReadOrderPages
 from app.services.run_scope import RunScope
+from app.services.sync import ORDERS as ORDERS_STREAM
+from app.services.sync import SyncRequest
 from tests.accounts import TENANT
 from tests.api import add_order, stock
+from tests.clockwork import until
 from tests.sync_bed import SyncBed, rows_written
 
 pytestmark = pytest.mark.skipif(not has_chromium(None), reason="no Chromium on this machine")
@@ -68,6 +75,56 @@ async def test_the_lead_gets_the_description_but_not_what_the_buyer_handed_over(
         lead = leads[f"kwork:order:{sold['id']}"]
         assert lead["description"] == card["description"]
         assert "Доступы в файле" not in str(lead)
+
+
+@contextlib.asynccontextmanager
+async def delivering_all_the_time(bed: SyncBed) -> AsyncIterator[None]:
+    """As the service does: whatever is due leaves while the run still reads."""
+
+    async def tenants() -> Sequence[str]:
+        return [TENANT]
+
+    going = asyncio.create_task(bed.deliveries.run(tenants, every_seconds=0.005))
+    yield
+    going.cancel()
+    await asyncio.gather(going, return_exceptions=True)
+
+
+async def test_a_new_orders_lead_is_made_once_with_its_description(sync_bed: SyncBed) -> None:
+    async with delivering_all_the_time(sync_bed):
+        await sync_bed.run()
+    leads = [row for row in sync_bed.stand.journal(surface="crm") if "/leads" in row["path"]]
+    assert [row["method"] for row in leads] == ["POST"] * ORDERS
+    assert all(lead["description"] for lead in sync_bed.leads().values())
+
+
+async def test_leads_whose_pages_cannot_be_read_are_made_all_the_same(sync_bed: SyncBed) -> None:
+    sync_bed.stand.fault("field_dropped", surface="api", path="/getOrderDetails", field="response")
+    sync_bed.stand.fault("field_dropped", surface="api", path="/getOrderHeader", field="order")
+    async with delivering_all_the_time(sync_bed):
+        run = await sync_bed.run()
+    assert (run.state, run.counts.get("order_pages_read")) == ("failed", None)
+    assert len(sync_bed.leads()) == ORDERS
+
+
+async def test_leads_held_by_a_run_that_died_leave_when_its_lease_ends(
+    sync_bed: SyncBed, owner: asyncpg.Connection
+) -> None:
+    sync_bed.stand.fault("slow", surface="api", path="/getOrderHeader", seconds=60)
+    (run,) = await sync_bed.sync.start(TENANT, SyncRequest(stream=ORDERS_STREAM))
+    async with delivering_all_the_time(sync_bed):
+        await until(lambda: sync_bed.asked("getOrderHeader") == 1)
+        assert sync_bed.leads() == {}
+        for task in sync_bed.sync._tasks.values():  # as `kill -9`, but that the lease is given back at once
+            task.cancel()
+        await until(lambda: len(sync_bed.leads()) == ORDERS)
+    assert await owner.fetchval("SELECT state FROM sync_runs WHERE id = $1", run.id) == "running"
+
+
+async def test_leads_wait_for_no_page_where_the_account_can_read_none(web_sync_bed: SyncBed) -> None:
+    run = await web_sync_bed.run()
+    assert run.counts["order_pages_unavailable"] == ORDERS
+    assert len(web_sync_bed.leads()) == ORDERS
 
 
 async def test_a_second_run_reads_no_page_writes_no_row_and_calls_no_crm(

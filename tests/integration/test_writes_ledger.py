@@ -20,9 +20,11 @@ from app.domain.errors import (
     Rejected,
     Unavailable,
 )
-from app.domain.writes import Checked, WriteAction, WriteInTheWay, WriteState, WriteTooMany
+from app.domain.writes import Checked, WriteAction, WriteInTheWay, WriteRefused, WriteState, WriteTooMany
 from app.repositories.writes import Writes
+from app.services import perform_write
 from app.services.write_handlers import WriteHandler
+from tests.clockwork import until
 from tests.ledger import TENANT, Ledger
 
 
@@ -196,6 +198,13 @@ async def test_absence_counts_only_when_the_request_can_no_longer_be_on_its_way(
     await ledger.owner.execute("UPDATE kwork_writes SET committed_at = now() - interval '2 hours'")
     await ledger.settle()
     assert (await ledger.service.get(TENANT, write.id)).state is WriteState.RECONCILED_ABSENT
+
+
+async def test_what_kwork_showed_before_is_kept_with_the_mark(ledger: Ledger) -> None:
+    handler(ledger).checked = Checked((), before={"events": [7]})
+    ledger.kwork.days, ledger.kwork.shows = [(Ambiguous("cut"), True)], False
+    write = await ledger.ask("Раз")
+    assert (write.state, write.before) == (WriteState.UNKNOWN, {"events": [7]})
 
 
 async def test_a_person_may_settle_what_kwork_does_not_show(ledger: Ledger) -> None:
@@ -440,6 +449,23 @@ async def test_a_second_hand_in_of_the_same_order_waits_for_the_first(ledger: Le
     assert refused.value.code == "write_in_progress"
     ledger.kwork.gate.set()
     assert (await first).state is WriteState.SUCCEEDED
+
+
+async def test_who_waits_in_vain_for_another_process_is_told_which_write_is_in_the_way(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(perform_write, "_TURN_SECONDS", 0.0)
+    ledger.kwork.gate = asyncio.Event()
+    first = asyncio.create_task(ledger.ask("Раз"))
+    await until(lambda: bool(ledger.kwork.arrived))
+    second = await ledger.other().ask(ledger.caller(), ledger.wanted("Два"))
+    ledger.kwork.gate.set()
+    problem = second.problem
+    assert problem is not None
+    assert (second.state, problem.code) == (WriteState.REFUSED, "write_in_progress")
+    assert WriteRefused(problem, second.id).write_id == (await first).id
+    assert str((await first).id) in problem.detail
+    assert ledger.kwork.arrived == ["/send_message/dialog:77/Раз"]
 
 
 async def test_in_approval_a_hand_in_is_confirmed_as_a_whole(ledger: Ledger) -> None:

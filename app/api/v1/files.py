@@ -15,6 +15,7 @@ from app.api.queries import documented, query_of
 from app.api.rows import json_answer, list_answer
 from app.api.uploads import FORM, announced_length, files_of
 from app.api.v1.deps import Operator, UseCases, Viewer
+from app.api.write_answers import IdempotencyKey
 from app.domain.files import StoredFile
 from app.models.file_schemas import StoredFileOut, UploadedOut, UploadQuery
 from app.models.schemas import Listed, PageQuery
@@ -62,6 +63,7 @@ async def upload_files(
     request: Request,
     caller: Operator,
     services: UseCases,
+    key: IdempotencyKey = None,
 ) -> Response:
     """Up to 25 files of up to 100 MB in a form (any field with a file name), or one file as the body itself, named
     by `name` or `Content-Disposition`. All are kept or, whatever goes wrong, none.
@@ -69,9 +71,10 @@ async def upload_files(
     Pictures, documents, archives, texts, sound and video are taken, by ending and contents; 422
     `file_type_not_allowed` for anything else. Further codes: `file_empty`, `file_too_large` (413),
     `too_many_files`, `no_files`, `file_name_missing`, `malformed_multipart`, `file_quota_exceeded` (409),
-    `upload_too_slow` (408), `storage_full` (507). Programs go in an archive, which is never opened here.
+    `upload_too_slow` (408), `storage_full` (507). With an `Idempotency-Key` the same files sent again are the files that
+    are there already; 422 `idempotency_key_reused` for others. Programs go in an archive, which is never opened here.
     """
-    sender = Sender(caller.tenant_id, caller.actor, query.purpose)
+    sender = Sender(caller.tenant_id, caller.actor, query.purpose, key)
     async with aclosing(files_of(request, query.name)) as parts:
         files = await services.receive_files.receive(sender, parts, announced=announced_length(request))
     return json_answer({"items": [file_row(file) for file in files]}, 201)
@@ -137,7 +140,7 @@ async def get_file_content(file_id: FileId, caller: Viewer, services: UseCases) 
 )
 async def delete_file(file_id: FileId, caller: Operator, services: UseCases) -> Response:
     """409 `file_in_use`: a write that has not been settled needs it."""
-    await services.files.delete(caller.tenant_id, file_id)
+    await services.files.delete(caller.tenant_id, file_id, by=caller.actor)
     return Response(status_code=204)
 
 

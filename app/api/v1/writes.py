@@ -1,11 +1,11 @@
-"""The ledger of writes, the account's offers, and the tenant's rules."""
+"""The ledger of writes, and the tenant's rules."""
 
 from __future__ import annotations
 
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Response
 
 from app.api.cursors import page_number, plain_cursor
 from app.api.describe import problems
@@ -14,29 +14,21 @@ from app.api.rows import json_answer, list_answer
 from app.api.v1.deps import Admin, Operator, UseCases, Viewer
 from app.api.write_answers import (
     ANSWERS,
-    Asked,
-    Outcome,
-    account_or_only,
     answered,
     row,
     rules_row,
-    sent,
     shown,
 )
 from app.domain.errors import Invalid
-from app.domain.kwork import Page
-from app.domain.writes import WriteAction, WriteState
-from app.domain.writing import Offer
+from app.domain.writes import WriteState
 from app.models.schemas import Listed
 from app.models.write_schemas import (
-    OfferOut,
     ResolveIn,
     TenantSettingsIn,
     TenantSettingsOut,
     WriteOut,
     WriteQuery,
 )
-from app.services.kwork_client import KworkClient
 
 router = APIRouter(tags=["writes"])
 
@@ -142,56 +134,6 @@ async def continue_write(write_id: WritePath, caller: Operator, services: UseCas
 
 
 @router.get(
-    "/offers",
-    operation_id="list_offers",
-    summary="List an account's offers",
-    response_model=Listed[OfferOut],
-    responses=problems(409, 429, 502),
-)
-async def list_offers(
-    caller: Viewer,
-    services: UseCases,
-    account_id: Annotated[UUID | None, Query(description="Needed where the tenant has several.")] = None,
-    page: Annotated[int, Query(ge=1, le=10_000)] = 1,
-) -> Response:
-    """Read from Kwork now, as many a page as Kwork gives; needs the mobile surface."""
-
-    async def read(client: KworkClient) -> Page[Offer]:
-        return await client.writing.offers(page)
-
-    account = await account_or_only(services, caller, account_id)
-    found = await services.accounts.with_client(caller.tenant_id, account, read, reading="offers")
-    items = [_offer(offer) for offer in found.items]
-    return list_answer(
-        items, page=page, limit=max(len(items), 1), total=found.total or len(items), next_cursor=None
-    )
-
-
-@router.delete(
-    "/offers/{id}",
-    operation_id="delete_offer",
-    summary="Take an offer back",
-    response_model=Outcome,
-    responses=ANSWERS,
-)
-async def delete_offer(
-    offer_id: Annotated[int, Path(alias="id", ge=1, le=2**62)],
-    how: Asked,
-    caller: Operator,
-    services: UseCases,
-    *,
-    project_id: Annotated[int, Query(ge=1, le=2**62, description="The project it was made on.")],
-    account_id: Annotated[UUID | None, Query(description="Needed where the tenant has several.")] = None,
-) -> Response:
-    """The connects it cost do not come back."""
-    account = await account_or_only(services, caller, account_id)
-    return await sent(
-        services, caller, how, account_id=account, action=WriteAction.DELETE_OFFER,
-        target=f"project:{project_id}", payload={"offer_id": offer_id},
-    )  # fmt: skip
-
-
-@router.get(
     "/tenant/settings",
     operation_id="get_tenant_settings",
     summary="Show how the tenant's writes go out",
@@ -214,19 +156,3 @@ async def change_tenant_settings(body: TenantSettingsIn, caller: Admin, services
     """What is left out stays. Audited."""
     changes = body.writes.model_dump(exclude_none=True, mode="json")
     return json_answer(rules_row(await services.writes.change_rules(caller, changes)))
-
-
-def _offer(offer: Offer) -> dict[str, object]:
-    return {
-        "id": offer.id,
-        "project_id": offer.project_id,
-        "project_title": offer.project_title,
-        "status": offer.status,
-        "price": None if offer.price_kopecks is None else offer.price_kopecks / 100,
-        "currency": offer.currency,
-        "duration_days": offer.duration_days,
-        "message": offer.message,
-        "order_id": offer.order_id,
-        "read": offer.read,
-        "created_at": offer.created_at,
-    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.domain.errors import Ambiguous, LayoutChanged
 from app.domain.kwork import Page, Surface
-from app.domain.writing import Offer
+from app.domain.writing import Offer, OfferStatus
 from app.marketplaces.kwork.mapping import CURRENCY
 from app.marketplaces.kwork.mobile.calls import Calls
 from app.marketplaces.kwork.mobile.readers import chat_text, flag, moment
@@ -14,6 +14,8 @@ MOST_PAGES = 200
 """Of offers. More is no seller but pages that never end."""
 _TAKEN_BACK = {"cancel", "cancelled", "delete", "deleted"}
 """Words of ``status`` for offers that are no more; none of them is known for sure."""
+_DECLINED = {"decline", "declined", "reject", "rejected"}
+"""Words of ``status`` for offers that the buyer turned down; none of them is known for sure."""
 
 
 class Row:
@@ -73,17 +75,33 @@ def _only(found: dict[int, Offer], project_id: int, total: int | None) -> Offer 
 
 def _offer(row: Fields) -> Offer:
     card = row.maybe_inner(Row.CARD)
+    status, order_id = row.may(text, Row.STATUS) or "", row.may(integer, Row.ORDER) or None
+    read = row.may(flag, Row.READ)
     return Offer(
         id=row.need(identifier, Row.ID),
         project_id=row.expect(integer, Row.PROJECT) or None,
-        status=row.may(text, Row.STATUS) or "",
+        status=status,
         price_kopecks=row.may(kopecks, Row.PRICE),
         currency=CURRENCY,
         duration_days=row.may(count, Row.DURATION) or None,
         message=row.may(chat_text, Row.TEXT),
         created_at=row.may(moment, Row.CREATED),
-        order_id=row.may(integer, Row.ORDER) or None,
-        read=row.may(flag, Row.READ),
+        order_id=order_id,
+        read=read,
         actual=row.may(flag, Row.ACTUAL),
         project_title=card.may(text, "title"),
+        state=_state(status.casefold(), read=read, is_order=order_id is not None),
     )
+
+
+def _state(word: str, *, read: bool | None, is_order: bool) -> OfferStatus | None:
+    """An order counts more than a word, a word more than the mark of having been read [SPEC]."""
+    if is_order:
+        return OfferStatus.CHOSEN
+    if word in _TAKEN_BACK:
+        return OfferStatus.WITHDRAWN
+    if word in _DECLINED:
+        return OfferStatus.DECLINED
+    if read is None:
+        return None
+    return OfferStatus.VIEWED if read else OfferStatus.NEW
