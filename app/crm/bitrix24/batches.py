@@ -1,16 +1,25 @@
-"""Many leads in two calls: one that looks everything up, one that writes."""
+"""Many leads at once: what is there already is asked in one list, what is to be written goes in one ``batch``."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from app.crm.bitrix24.answers import Unreadable, item_in, numbers_in
 from app.crm.bitrix24.bodies import BodyWriter
-from app.crm.bitrix24.items import ItemRef, ItemType, ref_of
+from app.crm.bitrix24.items import ItemRef, ItemType, Record, ref_of
 from app.crm.bitrix24.keys import by_key, find_call, refuse_foreign
+from app.crm.bitrix24.lookups import by_keys, get_call, records_of, with_contact
 from app.crm.bitrix24.rest import Call, Rest
 from app.domain.crm import Lead, LeadChange, Saved
-from app.domain.errors import Ambiguous, AuthExpired, Blocked, RateLimited, ServiceError, VendorError
+from app.domain.errors import (
+    Ambiguous,
+    AuthExpired,
+    Blocked,
+    RateLimited,
+    Rejected,
+    ServiceError,
+    VendorError,
+)
 
 _OF_ALL: Final = (AuthExpired, Blocked, RateLimited)
 """What concerns the whole connection, though each call of a batch is told it."""
@@ -28,6 +37,10 @@ class _Step:
     write: Call | None = None
     outcome: Outcome | None = None
 
+    @property
+    def lead(self) -> Lead:
+        return self.change.lead
+
 
 class BatchSaver:
     """Saves leads of one kind; ``judge`` reads a written item's answer."""
@@ -41,11 +54,12 @@ class BatchSaver:
     async def save(self, changes: Sequence[LeadChange]) -> list[Outcome]:
         """An outcome for each change, in their order. Raises what concerns the whole call."""
         steps = [self._step(change) for change in changes]
-        firsts = {step.change.lead.external_id: step for step in reversed(steps)}
-        own = [step for step in steps if firsts[step.change.lead.external_id] is step]
-        await self._look_up([step for step in own if step.outcome is None])
+        firsts = {step.lead.external_id: step for step in reversed(steps)}
+        own = [step for step in steps if firsts[step.lead.external_id] is step and step.outcome is None]
+        await self._plan_creates([step for step in own if step.ref is None])
+        await self._plan_updates([step for step in own if step.ref is not None])
         await self._write([step for step in own if step.write is not None])
-        return [_outcome_of(step, firsts[step.change.lead.external_id]) for step in steps]
+        return [_outcome_of(step, firsts[step.lead.external_id]) for step in steps]
 
     def _step(self, change: LeadChange) -> _Step:
         try:
@@ -53,42 +67,55 @@ class BatchSaver:
         except VendorError as error:
             return _Step(change, outcome=error)
 
-    async def _look_up(self, steps: Sequence[_Step]) -> None:
-        asked = {f"l{n}": call for n, step in enumerate(steps) if (call := self._question(step)) is not None}
-        answers = await self._rest.batch(asked, write=False)
-        _raise_if_all(list(answers.values()))
-        for number, step in enumerate(steps):
+    async def _plan_creates(self, steps: Sequence[_Step]) -> None:
+        """Those that are there already are only named."""
+        keys = [self._bodies.key(step.lead.external_id) for step in steps]
+        found = await by_keys(self._rest, self._kind, keys)
+        for step, key in zip(steps, keys, strict=True):
             try:
-                self._plan(step, answers.get(f"l{number}"))
+                ref = found[str(key["originId"])] if found is not None else await self._one(key)
+                if ref is not None:
+                    step.outcome = Saved(str(ref), created=False)
+                else:
+                    step.write = Call("crm.item.add", self._bodies.new_lead(step.lead, self._kind))
             except VendorError as error:
                 step.outcome = error
-            except Unreadable as error:
-                step.outcome = self._rest.unclear(str(error), write=False)
 
-    def _question(self, step: _Step) -> Call | None:
-        lead = step.change.lead
-        if step.ref is None:
-            return find_call(self._kind, self._bodies.key(lead.external_id))
-        return get_call(step.ref) if lead.contact_id is not None else None
+    async def _one(self, key: Record) -> ItemRef | None:
+        try:
+            return by_key(await self._rest.read(find_call(self._kind, key)), self._kind, key)
+        except Unreadable as error:
+            raise self._rest.unclear(str(error), write=False) from None
 
-    def _plan(self, step: _Step, answer: object) -> None:
-        if isinstance(answer, VendorError):
-            raise answer
-        lead, key = step.change.lead, self._bodies.key(step.change.lead.external_id)
-        if step.ref is None:
-            found = by_key(answer, self._kind, key)
-            if found is None:
-                step.write = Call("crm.item.add", self._bodies.new_lead(lead, self._kind))
-            else:
-                step.outcome = Saved(str(found), created=False)
-            return
+    async def _plan_updates(self, steps: Sequence[_Step]) -> None:
+        """A contact is added to those that people linked, so they are asked for first."""
+        wanted = [step.ref for step in steps if step.ref is not None and step.lead.contact_id is not None]
+        records = await records_of(self._rest, wanted)
+        for step in steps:
+            try:
+                step.write = await self._update(step, records)
+            except VendorError as error:
+                step.outcome = error
+
+    async def _update(self, step: _Step, records: Mapping[ItemRef, Record]) -> Call:
+        assert step.ref is not None
         contacts = None
-        if lead.contact_id is not None:
-            record = item_in(answer)
-            refuse_foreign(record, key)
-            contacts = with_contact(numbers_in(record.get("contactIds")), lead.contact_id)
-        body = self._bodies.changed_lead(lead, step.ref, ours=self._kind, contact_ids=contacts)
-        step.write = Call("crm.item.update", body)
+        if step.lead.contact_id is not None:
+            record = records.get(step.ref)
+            if record is None:
+                raise Rejected("Такой записи в Битрикс24 нет, или вебхук её не видит.")
+            if not isinstance(record.get("contactIds"), list):
+                record = await self._whole(step.ref)
+            refuse_foreign(record, self._bodies.key(step.lead.external_id))
+            contacts = with_contact(numbers_in(record.get("contactIds")), step.lead.contact_id)
+        body = self._bodies.changed_lead(step.lead, step.ref, ours=self._kind, contact_ids=contacts)
+        return Call("crm.item.update", body)
+
+    async def _whole(self, ref: ItemRef) -> Record:
+        try:
+            return item_in(await self._rest.read(get_call(ref)))
+        except Unreadable as error:
+            raise self._rest.unclear(str(error), write=False) from None
 
     async def _write(self, steps: Sequence[_Step]) -> None:
         calls = {f"l{n}": step.write for n, step in enumerate(steps) if step.write is not None}
@@ -97,23 +124,11 @@ class BatchSaver:
         for number, step in enumerate(steps):
             answer = answers[f"l{number}"]
             try:
-                step.outcome = (
-                    answer
-                    if isinstance(answer, VendorError)
-                    else self._judge(answer, step.change.lead, step.ref)
-                )
+                if isinstance(answer, VendorError):
+                    raise answer
+                step.outcome = self._judge(answer, step.lead, step.ref)
             except VendorError as error:
                 step.outcome = error
-
-
-def get_call(ref: ItemRef) -> Call:
-    return Call("crm.item.get", {"entityTypeId": int(ref.kind), "id": ref.id})
-
-
-def with_contact(known: list[int], contact_id: str) -> list[int] | None:
-    """All contacts, ours included; None when it is there already."""
-    number = ref_of(contact_id, ItemType.CONTACT).id
-    return None if number in known else [*known, number]
 
 
 def _raise_if_all(outcomes: Sequence[object]) -> None:

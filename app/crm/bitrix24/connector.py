@@ -11,11 +11,12 @@ import httpx2
 import structlog
 
 from app.crm.bitrix24.answers import Unreadable, item_in, numbers_in
-from app.crm.bitrix24.batches import BatchSaver, get_call, with_contact
+from app.crm.bitrix24.batches import BatchSaver
 from app.crm.bitrix24.bodies import BodyWriter
 from app.crm.bitrix24.contacts import ContactLinks
 from app.crm.bitrix24.items import ItemRef, ItemType, Record, id_in, ref_of
 from app.crm.bitrix24.keys import by_key, find_call, keeps_key, refuse_foreign
+from app.crm.bitrix24.lookups import get_call, with_contact
 from app.crm.bitrix24.notes import add_note
 from app.crm.bitrix24.rest import Call, Rest
 from app.crm.bitrix24.settings import Bitrix24Settings

@@ -5,10 +5,10 @@ from typing import Final
 import structlog
 
 from app.crm.bitrix24.answers import Unreadable, item_in, numbers_in
-from app.crm.bitrix24.batches import get_call
 from app.crm.bitrix24.bodies import BodyWriter, multifields
 from app.crm.bitrix24.items import ItemRef, ItemType, Record
 from app.crm.bitrix24.keys import is_unclaimed
+from app.crm.bitrix24.lookups import get_call
 from app.crm.bitrix24.rest import Call, Rest
 from app.domain.crm import Contact
 

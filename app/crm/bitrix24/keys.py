@@ -44,7 +44,7 @@ def by_key(result: object, kind: ItemType, key: Record) -> ItemRef | None:
     if exact:
         _tell_of_others(exact, key)
         return exact[0]
-    if any(_folded(_key_of(row)) != _folded(key) for _, row in rows):
+    if any(folded_key(row) != folded_key(key) for _, row in rows):
         raise LookupUnsupported(
             f"Битрикс24 не ищет по ключу: пришло записей {len(rows)}, и ни одной с ним. Проверьте запись сами."
         )
@@ -73,8 +73,9 @@ def _key_of(row: Record) -> Record:
     return {name: row.get(name) for name in KEY_FIELDS}
 
 
-def _folded(key: Record) -> list[str]:
-    return [unicodedata.normalize("NFKC", str(key[name])).casefold().strip() for name in KEY_FIELDS]
+def folded_key(row: Record) -> tuple[str, ...]:
+    """The key as the portal's database may compare it."""
+    return tuple(unicodedata.normalize("NFKC", str(row.get(name))).casefold().strip() for name in KEY_FIELDS)
 
 
 def _tell_of_others(found: Sequence[ItemRef], key: Record) -> None:
