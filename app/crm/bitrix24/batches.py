@@ -41,6 +41,11 @@ class _Step:
     def lead(self) -> Lead:
         return self.change.lead
 
+    @property
+    def meant(self) -> tuple[str, str | None]:
+        """Two steps that mean the same must not both be sent."""
+        return self.lead.external_id, self.change.crm_id
+
 
 class BatchSaver:
     """Saves leads of one kind; ``judge`` reads a written item's answer."""
@@ -54,12 +59,12 @@ class BatchSaver:
     async def save(self, changes: Sequence[LeadChange]) -> list[Outcome]:
         """An outcome for each change, in their order. Raises what concerns the whole call."""
         steps = [self._step(change) for change in changes]
-        firsts = {step.lead.external_id: step for step in reversed(steps)}
-        own = [step for step in steps if firsts[step.lead.external_id] is step and step.outcome is None]
+        firsts = {step.meant: step for step in reversed(steps)}
+        own = [step for step in steps if firsts[step.meant] is step and step.outcome is None]
         await self._plan_creates([step for step in own if step.ref is None])
         await self._plan_updates([step for step in own if step.ref is not None])
         await self._write([step for step in own if step.write is not None])
-        return [_outcome_of(step, firsts[step.lead.external_id]) for step in steps]
+        return [_outcome_of(step, firsts[step.meant]) for step in steps]
 
     def _step(self, change: LeadChange) -> _Step:
         try:
