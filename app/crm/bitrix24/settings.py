@@ -49,7 +49,7 @@ class Bitrix24Settings(BaseModel):
     source_id: StageId | None = Field(
         default=None, description="`STATUS_ID` from the portal's list of sources; null: the portal's default."
     )
-    originator: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=50)] = Field(
+    originator: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:@-]+$", max_length=120)] = Field(
         default="KWORK",
         description="Mark of our records (`originatorId`). Two connections to one portal need two marks.",
     )

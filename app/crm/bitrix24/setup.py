@@ -1,5 +1,6 @@
 """The set-up check, and the user fields it makes when asked to."""
 
+import re
 from collections.abc import Iterable
 from secrets import token_hex
 from typing import Final
@@ -88,15 +89,16 @@ class SetUp:
     async def _stages(self) -> str:
         kind = await self._kind()
         try:
-            known = {stage.id for stage in await stages_of(self._rest, kind)}
+            known = [stage.id for stage in await stages_of(self._rest, kind)]
         except Unreadable as error:
             raise self._rest.unclear(str(error), write=False) from None
-        wanted = {stage: status for status, stage in self._bodies.stages(kind).items() if stage is not None}
-        missing = [f"{stage} ({status})" for stage, status in wanted.items() if stage not in known]
+        if kind is ItemType.DEAL:
+            known = [stage for stage in known if _funnel_of(stage) == self._settings.category_id]
+        wanted = {status: stage for status, stage in self._bodies.stages(kind).items() if stage is not None}
+        missing = [f"{stage} ({status})" for status, stage in wanted.items() if stage not in known]
         if missing:
-            raise Rejected(
-                f"На портале нет стадий: {', '.join(missing)}. Задайте statuses; есть: {', '.join(sorted(known))}."
-            )
+            there = ", ".join(known) or "ни одной: нет такой воронки"
+            raise Rejected(f"На портале нет стадий: {', '.join(missing)}. Задайте statuses; есть: {there}.")
         return "every status has its stage"
 
     async def _lookup(self) -> str:
@@ -127,6 +129,12 @@ class SetUp:
 
 def _is_writable(field: object) -> bool:
     return isinstance(field, dict) and field.get("isReadOnly") is not True
+
+
+def _funnel_of(stage: str) -> int:
+    """``C9:WON`` is of funnel 9, ``WON`` of the general one."""
+    found = re.match(r"C([0-9]+):", stage)
+    return int(found[1]) if found else 0
 
 
 def _new_field(kind: ItemType, field: str, name: str) -> Call:
