@@ -208,7 +208,11 @@ def _compose(
         streams=events.streams,
         webhooks=events.webhooks,
         writes=writes_service(
-            database, accounts, files.files, absent_after_seconds=settings.kwork_absent_after_seconds
+            database,
+            accounts,
+            files.files,
+            absent_after_seconds=settings.kwork_absent_after_seconds,
+            hold_seconds=settings.kwork_write_hold_seconds,
         ),
         read_account=ReadFresh(database, accounts),
         sync=Sync(

@@ -9,7 +9,7 @@ import sys
 
 from app.commands import loop_factory
 
-BENCHES = {"main-path": "bench.main_path"}
+BENCHES = {"main-path": "bench.main_path", "writes": "bench.writes"}
 
 
 def main() -> int:
@@ -18,12 +18,17 @@ def main() -> int:
     )
     parser.add_argument("name", choices=sorted(BENCHES))
     parser.add_argument("--only", help="только эти измерения, через запятую")
+    named = next((argument for argument in sys.argv[1:] if argument in BENCHES), None)
+    bench = importlib.import_module(BENCHES[named]) if named else None
+    if hasattr(bench, "arguments"):
+        bench.arguments(parser)
     given = parser.parse_args()
     bench = importlib.import_module(BENCHES[given.name])
+    more = {name: value for name, value in vars(given).items() if name not in ("name", "only")}
     with asyncio.Runner(
         loop_factory=loop_factory()
     ) as runner:  # ours and the yardsticks: as the service runs
-        goals = runner.run(bench.run(given.only.split(",") if given.only else None))
+        goals = runner.run(bench.run(given.only.split(",") if given.only else None, **more))
     width = max(len(goal.what) for goal in goals)
     for goal in goals:
         print(

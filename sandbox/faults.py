@@ -103,8 +103,8 @@ class Faults:
     ) -> Fault:
         """Switches a fault on. Raises UnknownFaultError.
 
-        An `asked` fault is named by `params["name"]`: `csrf`, `expire_time`, `phone_check`, `receipts`, or a
-        sentence of `refusals.TEXTS`.
+        An `asked` fault is named by `params["name"]`: `csrf`, `expire_time`, `phone_check`, `receipts`, of
+        pages with a form `double_click` and `hands_in_at_once`, or a sentence of `refusals.TEXTS`.
         """
         if kind not in KINDS:
             raise UnknownFaultError(f"unknown fault {kind!r}, known: {', '.join(sorted(KINDS))}")

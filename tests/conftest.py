@@ -15,6 +15,7 @@ pytest_plugins = [
     "tests.ledger",
     "tests.external_postgres",
     "tests.kwork_writing",
+    "tests.page_writing",
     "tests.sync_bed",
     "tests.news_bed",
 ]

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -83,7 +83,7 @@ class EchoHandler(WriteHandler):
         irrevocable = self.action not in (WriteAction.UPLOAD_FILE,)
         sender = (("write", str(write.id)),)
         call = PlannedCall(Surface.MOBILE, "POST", self.name(write), query=sender, irrevocable=irrevocable)
-        return Checked((call,), self.checked.cost_connects, self.checked.connects_left, self.checked.facts)
+        return replace(self.checked, calls=(call,))
 
     def outcome(self, write: Write, answered: Answered) -> Mapping[str, Any]:
         return {"kwork_id": answered.data["id"]}

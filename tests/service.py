@@ -36,10 +36,21 @@ sys.exit(main.main(sys.argv[1:]))
 
 
 class Service:
-    """One running service with a data folder of its own; `stop` ends it, `kill` as `kill -9` does."""
+    """One running service with a data folder of its own; `stop` ends it, `kill` as `kill -9` does.
 
-    def __init__(self, folder: Path, stand: Stand, **settings: str) -> None:
+    `program` runs instead of `main.py`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        stand: Stand,
+        *,
+        program: Sequence[str] = (str(ROOT / "main.py"),),
+        **settings: str,
+    ) -> None:
         self.folder = folder
+        self._program = program
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._output = folder / "service.out"
@@ -82,11 +93,12 @@ class Service:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 
-    def start(self) -> Self:
+    def start(self, **settings: str) -> Self:
+        """`settings` count for this start only."""
         with self._output.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "main.py")],
-                cwd=self.folder, env=self._environment, stdout=output, stderr=output,
+                [sys.executable, *self._program],
+                cwd=self.folder, env={**self._environment, **settings}, stdout=output, stderr=output,
             )  # fmt: skip
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:

@@ -13,7 +13,7 @@ from app.api.describe import problems
 from app.api.rows import json_answer
 from app.domain.access import Caller
 from app.domain.errors import Conflict
-from app.domain.writes import Write, WriteAction, WriteRefused, WriteState
+from app.domain.writes import BEFORE, SURFACE, Write, WriteAction, WriteRefused, WriteState
 from app.models.write_schemas import DryRunOut, WriteOut
 from app.services.admit_write import Wanted
 from app.services.container import Services
@@ -90,6 +90,11 @@ async def sent(
     return await answered(services, await services.writes.ask(caller, wanted, key=how.key))
 
 
+def by(surface: str | None) -> dict[str, str]:
+    """The part of a payload that says by which way, where the caller does."""
+    return {} if surface is None else {SURFACE: surface}
+
+
 async def answered(services: Services, write: Write) -> Response:
     """The write as a door shows it. Raises ``WriteRefused``, ``Conflict`` for what surely did not happen."""
     if write.state is WriteState.REFUSED and write.problem is not None:
@@ -135,7 +140,7 @@ async def shown(services: Services, write: Write) -> dict[str, Any]:
     steps = None
     if write.action is WriteAction.DELIVER:
         steps = [
-            {"id": one.id, "action": one.action, "state": one.state, "outcome": one.outcome}
+            {"id": one.id, "action": one.action, "state": one.state, "outcome": _outcome(one)}
             for one in await services.writes.steps(write.tenant_id, write.id)
         ]
     return {**row(write), "steps": steps}
@@ -155,7 +160,7 @@ def row(write: Write) -> dict[str, Any]:
         "mode": write.mode,
         "actor": write.actor,
         "payload": write.payload,
-        "outcome": write.outcome,
+        "outcome": _outcome(write),
         "plan": list(write.plan),
         "cost_connects": write.cost_connects,
         "code": problem.code if problem else None,
@@ -170,6 +175,11 @@ def row(write: Write) -> dict[str, Any]:
     }
 
 
+def _outcome(write: Write) -> dict[str, Any]:
+    """Without what only serves to know the write again on Kwork."""
+    return {name: value for name, value in write.outcome.items() if name != BEFORE}
+
+
 def rules_row(rules: Any) -> dict[str, Any]:
     """``TenantSettingsOut``."""
     shown_rules = asdict(rules)
@@ -178,4 +188,5 @@ def rules_row(rules: Any) -> dict[str, Any]:
 
 _RULES = (
     *("mode", "approver_role", "approval_minutes", "offers_per_day", "messages_per_day", "connects_floor"),
+    *("respond_by_browser", "messages_by_browser", "hand_in_by_browser"),
 )

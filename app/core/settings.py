@@ -87,8 +87,10 @@ class Settings(BaseSettings):
     kwork_order_pages_per_run: Annotated[int, Field(ge=0)] = 60
     """Four calls or so each; what is left goes on in the next run."""
     kwork_deadline_seconds: Annotated[float, Field(gt=0)] = 30.0
-    kwork_absent_after_seconds: Annotated[float, Field(ge=0)] = 60.0
+    kwork_absent_after_seconds: Annotated[float, Field(ge=0, validate_default=True)] = 60.0
     """What does not show on Kwork so long after it may have left surely never arrived; beyond the deadline."""
+    kwork_write_hold_seconds: Annotated[float, Field(ge=1, le=300)] = 60.0
+    """A write whose worker died is taken over after so long."""
     kwork_download_seconds: Annotated[float, Field(gt=0)] = 300.0
     """For one attachment as a whole, however slowly it is taken."""
     kwork_sign_in_pause_minutes: Annotated[float, Field(ge=0)] = 10.0
@@ -149,6 +151,13 @@ class Settings(BaseSettings):
         schemes = _POSTGRES if info.field_name == "database_url" else _REDIS
         if value is not None and not value.get_secret_value().startswith(schemes):
             raise ValueError(f"адрес должен начинаться с {' или '.join(schemes)}")
+        return value
+
+    @field_validator("kwork_absent_after_seconds")
+    @classmethod
+    def _beyond_the_deadline(cls, value: float, info: ValidationInfo) -> float:
+        if value < info.data.get("kwork_deadline_seconds", 0.0):
+            raise ValueError("должно быть не меньше KWORK_DEADLINE_SECONDS: запрос может быть ещё в пути")
         return value
 
     @field_validator("kwork_mobile_key")

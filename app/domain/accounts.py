@@ -50,6 +50,8 @@ class Capability(StrEnum):
     """Start and pause gigs."""
     FILES = "files"
     """Attach files to messages and hand-ins."""
+    WRITE_BY_PAGE = "write_by_page"
+    """Send an offer or a message, or hand in, on Kwork's own page in a browser."""
     ATTACHMENTS = "attachments"
     LIVE = "live"
     """Being told of news by Kwork itself, without asking again and again."""

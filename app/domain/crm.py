@@ -4,13 +4,13 @@ Money is integer kopecks with the currency beside it; moments are aware UTC date
 only key: ``kwork:project:<id>``, ``kwork:order:<id>`` for leads, ``kwork:user:<id>`` for contacts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from app.domain.errors import VendorError
+from app.domain.errors import ServiceError, VendorError
 
 MetadataValue = str | int | float | bool | None
 JsonBody = dict[str, object]
@@ -105,6 +105,55 @@ class ConnectionReport:
         return all(step.ok for step in self.steps)
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A line on a lead's timeline: a message of the buyer or the seller, an event of an order."""
+
+    external_id: str
+    """``kwork:message:<id>``; shown nowhere, but kept where the CRM can keep it."""
+    text: str
+    at: datetime
+    """Aware, UTC: when it happened on Kwork."""
+
+
+@dataclass(frozen=True, slots=True)
+class CrmStage:
+    """A stage a lead can stand in, as the CRM names it."""
+
+    id: str
+    """As the connection's settings name it in their map of statuses."""
+    name: str
+    pipeline: str | None = None
+    is_won: bool = False
+    is_lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LeadAtCrm:
+    """Where a lead stands in the CRM, for statuses that travel back to Kwork."""
+
+    crm_id: str
+    stage_id: str
+    changed_at: datetime | None
+    """Aware, UTC, by the CRM's clock; None where it does not tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeadChange:
+    """One lead of a batch; ``crm_id`` None: create it."""
+
+    lead: Lead
+    crm_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallRate:
+    """What the vendor allows a connection: calls a second on the long run, and how many at once."""
+
+    per_second: float
+    burst: int
+
+
 class LookupUnsupported(VendorError):
     """This CRM cannot be asked for a record by our key, so its absence cannot be known.
 
@@ -152,3 +201,54 @@ class CrmConnector(Protocol):
         ...
 
     async def aclose(self) -> None: ...
+
+
+# What only some CRMs can; asked for with ``isinstance``.
+
+
+@runtime_checkable
+class TakesNotes(Protocol):
+    """Keeps lines on a lead's timeline. Raises as ``CrmConnector`` does, ``Ambiguous`` included."""
+
+    async def add_note(self, lead_crm_id: str, note: Note) -> Saved: ...
+
+
+@runtime_checkable
+class TakesBatches(Protocol):
+    """Takes many leads in one call."""
+
+    @property
+    def batch_size(self) -> int: ...
+
+    async def save_leads(self, changes: Sequence[LeadChange]) -> list[Saved | ServiceError]:
+        """An outcome for each change, in their order. What concerns the whole call (no connection, throttled,
+        key refused, unclear) is raised instead."""
+        ...
+
+
+@runtime_checkable
+class NeedsSetUp(Protocol):
+    """Must have something made in the CRM before the first lead, such as a field for our key."""
+
+    async def set_up(self) -> ConnectionReport:
+        """Makes what is missing; again: makes nothing. Never raises for what the CRM answers."""
+        ...
+
+
+@runtime_checkable
+class TellsStages(Protocol):
+    """Tells its stages, and where leads stand."""
+
+    async def stages(self) -> Sequence[CrmStage]: ...
+
+    async def leads_at(self, crm_ids: Sequence[str]) -> Sequence[LeadAtCrm]:
+        """Those of ``crm_ids`` that are still there."""
+        ...
+
+
+@runtime_checkable
+class HasCallRate(Protocol):
+    """Names what its vendor allows."""
+
+    @property
+    def call_rate(self) -> CallRate: ...

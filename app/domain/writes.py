@@ -138,6 +138,10 @@ class Problem:
     """Id of the write that this one may not pass."""
 
 
+BEFORE = "before"
+"""Where ``Checked.before`` stands in a write's outcome."""
+
+
 @dataclass(frozen=True, slots=True)
 class Write:
     """One row of the ledger. ``target``: ``project:<id>``, ``order:<id>``, ``dialog:<user id>``, ``gig:<id>``."""
@@ -174,6 +178,12 @@ class Write:
     """Seconds since the mark by the database's clock, as this row was read."""
 
     @property
+    def before(self) -> Mapping[str, Any]:
+        """``Checked.before`` as it was when the write left; empty for one that has not."""
+        found: Mapping[str, Any] = self.outcome.get(BEFORE, {})
+        return found
+
+    @property
     def number(self) -> int:
         """The Kwork number in ``target``."""
         return int(self.target.rpartition(":")[2])
@@ -190,6 +200,23 @@ class WriteRules:
     messages_per_day: int = 300
     connects_floor: int = 0
     """An offer that would leave fewer connects than this is not sent."""
+    respond_by_browser: bool = False
+    """Offers go through the real form in a browser instead of its calls, unless the write says otherwise."""
+    messages_by_browser: bool = False
+    """Messages to dialogs are written on the dialog's page in a browser, unless the write says otherwise."""
+    hand_in_by_browser: bool = False
+    """Orders are handed in on their page, by visible names: unverified on the live site. Without it never."""
+
+
+SURFACE = "surface"
+"""In a payload: ``BY_BROWSER`` or ``USUALLY``, as asked for with the write, else as the tenant's rules say."""
+BY_BROWSER = "browser"
+USUALLY = "usual"
+
+
+def is_by_browser(payload: Mapping[str, Any]) -> bool:
+    """Whether the write goes through Kwork's own page in a browser."""
+    return payload.get(SURFACE) == BY_BROWSER
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +229,8 @@ class Checked:
     connects_left: int | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What was read, for whoever confirms: project title, recipient, current status."""
+    before: Mapping[str, Any] = field(default_factory=dict)
+    """What Kwork shows already that could be taken for this write later on; kept with the mark."""
 
 
 class Found(StrEnum):

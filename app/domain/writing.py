@@ -56,6 +56,11 @@ class PlannedCall:
     """Name of the form field and the file."""
     irrevocable: bool = False
     """True: it changes what others see. It leaves only with a ``Marker`` and is never repeated."""
+    page: str = ""
+    """In the browser: the page that is opened and filled in. The rest is what the page itself must send then;
+    an empty ``path`` is a call nobody has recorded."""
+    files: tuple[OutgoingFile, ...] = ()
+    """In the browser: what is chosen in the page's file input."""
 
     def described(self) -> dict[str, object]:
         """As a dry run shows it."""
@@ -70,6 +75,10 @@ class PlannedCall:
         if self.file is not None:
             name, file = self.file
             shown["file"] = {"field": name, "name": file.name, "size": file.size}
+        if self.page:
+            shown["page"] = self.page
+        if self.files:
+            shown["files"] = [{"name": file.name, "size": file.size} for file in self.files]
         return shown
 
 
@@ -157,6 +166,8 @@ class OrderPermissions:
     """The buyer suggested other stages and waits for an answer."""
     buyer_id: int | None = None
     buyer_username: str = ""
+    newest_events: tuple[int, ...] = ()
+    """Ids of the newest events of its thread, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,15 @@ FileIds = Annotated[
 ]
 
 
+BySurface = Annotated[
+    Literal["browser", "usual"] | None,
+    Field(
+        description="`browser`: on Kwork's own page, in a browser; `usual`: the other way. Left out: as the tenant's "
+        "settings say. Part of the content: the same `Idempotency-Key` takes no other."
+    ),
+]
+
+
 class RespondIn(Exact):
     """An offer on a project of the exchange."""
 
@@ -33,6 +42,7 @@ class RespondIn(Exact):
     title: Line | None = Field(None, max_length=70, description="The project's title when left out.")
     files: FileIds = Field(default_factory=list)
     account_id: UUID | None = Field(None, description="Needed where the tenant has several accounts.")
+    surface: BySurface = None
 
 
 class StageIn(Exact):
@@ -83,6 +93,7 @@ class DeliverIn(Exact):
     stages: list[int] = Field(
         default_factory=list, max_length=10, description="Kwork's numbers of the stages to hand in."
     )
+    surface: BySurface = None
 
 
 class MessageIn(Exact):
@@ -93,6 +104,7 @@ class MessageIn(Exact):
     )
     files: FileIds = Field(default_factory=list)
     reply_to: int | None = Field(None, ge=1, description="Id of the message that is answered.")
+    surface: BySurface = None
 
 
 class GigChange(Exact):
@@ -125,6 +137,11 @@ class WriteRulesIn(Exact):
     offers_per_day: int | None = Field(None, ge=0, le=1000)
     messages_per_day: int | None = Field(None, ge=0, le=10_000)
     connects_floor: int | None = Field(None, ge=0, le=10_000)
+    respond_by_browser: bool | None = None
+    messages_by_browser: bool | None = None
+    hand_in_by_browser: bool | None = Field(
+        None, description="Unverified on the live site: its page is not publicly known."
+    )
 
 
 class TenantSettingsIn(Exact):
@@ -142,6 +159,13 @@ class WriteRulesOut(BaseModel):
     offers_per_day: int
     messages_per_day: int
     connects_floor: int = Field(description="No offer goes out that would leave fewer connects.")
+    respond_by_browser: bool = Field(description="Offers go through the real form in a browser.")
+    messages_by_browser: bool = Field(
+        description="Messages are written on the dialog's page in a browser; that marks it read on Kwork."
+    )
+    hand_in_by_browser: bool = Field(
+        description="Orders are handed in on their page in a browser: unverified on the live site."
+    )
 
 
 class TenantSettingsOut(BaseModel):

@@ -201,13 +201,19 @@ class Accounts:
 
     async def sessions(self, account_id: UUID) -> dict[Surface, bytes]:
         """The sealed sessions that have not run out."""
+        sealed, _ = await self.sessions_and_lost(account_id)
+        return sealed
+
+    async def sessions_and_lost(self, account_id: UUID) -> tuple[dict[Surface, bytes], frozenset[Surface]]:
+        """The sealed sessions, and the surfaces whose session has run out or was lost."""
         rows = await self._connection.fetch(
-            "SELECT surface, sealed FROM account_sessions "
-            "WHERE tenant_id = $1 AND account_id = $2 AND (expires_at IS NULL OR expires_at > now())",
+            "SELECT surface, sealed, expires_at IS NULL OR expires_at > now() AS is_alive FROM account_sessions "
+            "WHERE tenant_id = $1 AND account_id = $2",
             self._tenant_id,
             account_id,
         )
-        return {Surface(row["surface"]): row["sealed"] for row in rows}
+        sealed = {Surface(row["surface"]): row["sealed"] for row in rows if row["is_alive"]}
+        return sealed, frozenset(Surface(row["surface"]) for row in rows if not row["is_alive"])
 
     async def save_session(
         self, account_id: UUID, surface: Surface, sealed: bytes, *, expires_at: datetime | None
@@ -247,10 +253,10 @@ class Accounts:
             account_id,
         )
 
-    async def forget_session(self, account_id: UUID, surface: Surface, sealed: bytes) -> None:
-        """Removes exactly that session: a newer one saved meanwhile stays."""
+    async def lose_session(self, account_id: UUID, surface: Surface, sealed: bytes) -> None:
+        """Exactly that session is of no use any more: a newer one saved meanwhile stays."""
         await self._connection.execute(
-            "DELETE FROM account_sessions "
+            "UPDATE account_sessions SET expires_at = now() "
             "WHERE tenant_id = $1 AND account_id = $2 AND surface = $3 AND sealed = $4",
             self._tenant_id,
             account_id,

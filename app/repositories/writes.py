@@ -141,17 +141,17 @@ class Writes:
         return [_write(row) for row in rows], total
 
     async def recent_twin(self, new: NewWrite, seconds: float) -> UUID | None:
-        """A write of the last seconds with the same content to the same target, standing or done."""
+        """A write of the last seconds with the same content to the same target, standing or done, by whichever way."""
         found: UUID | None = await self._connection.fetchval(
             "SELECT id FROM kwork_writes WHERE tenant_id = $1 AND account_id = $2 AND target = $3 AND action = $4 "
-            "AND payload_hash = $5 AND parent_id IS NULL AND created_at > now() - make_interval(secs => $6) "
+            "AND payload - 'surface' = $5::jsonb - 'surface' AND parent_id IS NULL AND created_at > now() - make_interval(secs => $6) "
             "AND state NOT IN ('refused', 'cancelled', 'expired', 'reconciled_absent') "
             "ORDER BY created_at DESC LIMIT 1",
             self._tenant_id,
             new.account_id,
             new.target,
             new.action.value,
-            new.payload_hash,
+            dict(new.payload),
             seconds,
         )
         return found
@@ -266,6 +266,8 @@ class Writes:
     async def mark(self, write: Write) -> None:
         """The durable mark: from here on the write may be on its way. Commit before anything leaves.
 
+        ``write.outcome`` is kept with it.
+
         Raises ``WriteLost`` when it is not ours any more, has run out or was cancelled; ``WriteInTheWay``
         when another write of the account to that target is on its way or unclear, or too many are unclear.
         """
@@ -282,16 +284,16 @@ class Writes:
         if blocked := await self.in_the_way(write.account_id, write.target, but=write.id):
             raise blocked
         try:
-            async with (
-                self._connection.transaction()
-            ):  # a savepoint: what stands in the way is looked up after it
+            # A savepoint: what stands in the way is looked up after it.
+            async with self._connection.transaction():
                 marked = await self._connection.fetchval(
-                    "UPDATE kwork_writes SET state = 'committing', committed_at = now() "
+                    "UPDATE kwork_writes SET state = 'committing', committed_at = now(), outcome = outcome || $4 "
                     "WHERE tenant_id = $1 AND id = $2 AND epoch = $3 AND held_until > now() AND expires_at > now() "
                     "AND (state = 'confirmed' OR (state = 'prepared' AND mode = 'direct')) RETURNING true",
                     self._tenant_id,
                     write.id,
                     write.epoch,
+                    dict(write.outcome),
                 )
         except asyncpg.UniqueViolationError:
             return False

@@ -31,6 +31,8 @@ class OpenedAccount:
     account: Account
     access: AccountAccess
     sealed: dict[Surface, bytes] = field(repr=False)
+    lost: frozenset[Surface] = frozenset()
+    """Surfaces it was signed in on, and is no more."""
 
 
 class AccountVault:
@@ -45,7 +47,7 @@ class AccountVault:
     async def open(self, accounts: Accounts, account: Account) -> OpenedAccount:
         """Raises ``SecretsUnreadable``."""
         sealed_password = await accounts.password(account.id)
-        sealed = await accounts.sessions(account.id)
+        sealed, lost = await accounts.sessions_and_lost(account.id)
         try:
             access = AccountAccess(
                 tenant_id=account.tenant_id,
@@ -61,7 +63,7 @@ class AccountVault:
                 "Сохранённые пароль или сессия не расшифровываются: ключ из CREDENTIALS_KEYS заменён или утерян. "
                 "Верните ключ или введите пароль аккаунта заново."
             ) from None
-        return OpenedAccount(account, access, sealed)
+        return OpenedAccount(account, access, sealed, lost)
 
     async def save_web(self, accounts: Accounts, account: Account, session: WebSession) -> None:
         await self._save(accounts, account, Surface.WEB, asdict(session), None)

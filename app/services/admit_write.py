@@ -16,6 +16,8 @@ from app.core.database import TenantConnection
 from app.domain.access import Caller
 from app.domain.errors import Forbidden, Invalid
 from app.domain.writes import (
+    BY_BROWSER,
+    SURFACE,
     Write,
     WriteAction,
     WriteInTheWay,
@@ -31,6 +33,11 @@ _DAY = 24 * 3600.0
 _DIRECT_SECONDS = 600.0
 """What a dead worker left unsent goes out within that time, or never."""
 _TWIN_SECONDS = 60.0
+_BY_BROWSER: Mapping[WriteAction, str] = {
+    WriteAction.RESPOND: "respond_by_browser",
+    WriteAction.SEND_MESSAGE: "messages_by_browser",
+    WriteAction.DELIVER: "hand_in_by_browser",
+}
 _CAPS: Mapping[WriteAction, str] = {
     WriteAction.RESPOND: "offers_per_day",
     WriteAction.SEND_MESSAGE: "messages_per_day",
@@ -99,13 +106,14 @@ async def refuse_obstacles(scope: TenantConnection, new: NewWrite, rules: WriteR
 
 
 def new_write(caller: Caller, wanted: Wanted, rules: WriteRules, key: str | None) -> NewWrite:
+    """The way it goes is settled here and stays. The hash is of what was asked: changed rules make no other request."""
     content = [str(wanted.account_id), wanted.action.value, wanted.target, wanted.payload]
     lives = rules.approval_minutes * 60.0 if rules.mode is WriteMode.APPROVAL else _DIRECT_SECONDS
     return NewWrite(
         account_id=wanted.account_id,
         action=wanted.action,
         target=wanted.target,
-        payload=wanted.payload,
+        payload=_on_its_way(wanted, rules),
         payload_hash=hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).digest(),
         actor=caller.actor,
         mode=rules.mode,
@@ -113,6 +121,13 @@ def new_write(caller: Caller, wanted: Wanted, rules: WriteRules, key: str | None
         idempotency_key=key,
         is_parent=wanted.action is WriteAction.DELIVER,
     )
+
+
+def _on_its_way(wanted: Wanted, rules: WriteRules) -> Mapping[str, Any]:
+    rule = _BY_BROWSER.get(wanted.action)
+    if rule is None or SURFACE in wanted.payload or not getattr(rules, rule):
+        return wanted.payload
+    return {**wanted.payload, SURFACE: BY_BROWSER}
 
 
 def unsaved(tenant_id: str, new: NewWrite) -> Write:

@@ -13,7 +13,7 @@ from app.domain.writes import Checked, Finding, Found, Impossible, Write, WriteA
 from app.domain.writing import Answered, OrderPermissions, PlannedCall, StageChange, StageDraft
 from app.marketplaces.kwork import answers
 from app.services.kwork_writing import KworkWriting
-from app.services.write_handlers import Hands, WriteHandler, since
+from app.services.write_handlers import Hands, WriteHandler, is_new
 
 A = WriteAction
 
@@ -110,7 +110,9 @@ class ChangeOrder(WriteHandler):
             await _refuse_reason(write, hands)
         call = self._deed.plan(writing, write.number, write.payload)
         return Checked(
-            (call,), facts={"status_before": order.status.value, "recipient": order.buyer_username}
+            (call,),
+            facts={"status_before": order.status.value, "recipient": order.buyer_username},
+            before={"events": order.newest_events, "stages": [stage.id for stage in order.stages]},
         )
 
     def outcome(self, write: Write, answered: Answered) -> Mapping[str, Any]:
@@ -131,12 +133,12 @@ class ChangeOrder(WriteHandler):
     def _by_state(self, write: Write, order: OrderPermissions) -> Found | None:
         """What the order as it stands tells; ``None`` where only its thread can."""
         shows = _SHOWS.get(self.action)
-        return shows(write.payload, order) if shows else None
+        return shows(write, order) if shows else None
 
     async def _by_events(self, write: Write, hands: Hands) -> Found:
         wanted = write.payload.get("message") or ""
         for event in await hands.client.writing.recent_events(write.number):
-            is_ours = event.type in self._deed.types and event.at >= since(write)
+            is_ours = event.type in self._deed.types and is_new(event, write)
             if is_ours and (not wanted or not event.text or same_text(event.text, wanted)):
                 return Found.DONE
         return Found.ABSENT
@@ -148,22 +150,37 @@ def _done_unless(is_open: bool | None) -> Found:
     return Found.ABSENT if is_open else Found.DONE
 
 
-def _has_titles(payload: Mapping[str, Any], order: OrderPermissions) -> bool:
-    wanted = [stage["title"] for stage in payload["stages"] if stage.get("title")]
-    titles = [stage.title for stage in order.stages]
+def _has_new(write: Write, order: OrderPermissions) -> bool:
+    wanted = [stage["title"] for stage in write.payload["stages"] if stage.get("title")]
+    titles = [stage.title for stage in order.stages if stage.id not in write.before.get("stages", ())]
     return bool(wanted) and all(any(same_text(title, one) for one in titles) for title in wanted)
 
 
-_SHOWS: Mapping[WriteAction, Callable[[Mapping[str, Any], OrderPermissions], Found]] = {
-    A.TAKE_ORDER: lambda p, order: _done_unless(A.TAKE_ORDER in allowed_actions(order)),
-    A.DELETE_STAGE: lambda p, order: _done_unless(any(one.id == p["stage_id"] for one in order.stages)),
-    A.ADD_STAGES: lambda p, order: _done_unless(not _has_titles(p, order)),
-    A.EDIT_STAGES: lambda p, order: Found.DONE if _has_titles(p, order) else Found.UNCLEAR,
-    A.ACCEPT_SUGGESTION: lambda p, order: _done_unless(order.suggestion_open),
-    A.REJECT_SUGGESTION: lambda p, order: _done_unless(order.suggestion_open),
-    A.ACCEPT_CANCEL: lambda p, order: _done_unless(order.cancel_requested),
-    A.REJECT_CANCEL: lambda p, order: _done_unless(order.cancel_requested),
-    A.WITHDRAW_CANCEL: lambda p, order: _done_unless(order.cancel_requested),
+def _edited(write: Write, order: OrderPermissions) -> Found:
+    """An edit is done as a whole: a title that is another than asked tells that it was not."""
+    now = {stage.id: stage for stage in order.stages}
+    asked = [(now.get(one["stage_id"]), one) for one in write.payload["stages"]]
+    if any(stage is None for stage, _ in asked):
+        return Found.UNCLEAR
+    pairs = [(stage, one) for stage, one in asked if stage is not None]
+    if any(one.get("title") and not same_text(stage.title, one["title"]) for stage, one in pairs):
+        return Found.ABSENT
+    as_asked = all(one.get("price_kopecks") in (None, stage.price_kopecks) for stage, one in pairs)
+    return Found.DONE if as_asked else Found.UNCLEAR
+
+
+_SHOWS: Mapping[WriteAction, Callable[[Write, OrderPermissions], Found]] = {
+    A.TAKE_ORDER: lambda write, order: _done_unless(A.TAKE_ORDER in allowed_actions(order)),
+    A.DELETE_STAGE: lambda write, order: _done_unless(
+        any(one.id == write.payload["stage_id"] for one in order.stages)
+    ),
+    A.ADD_STAGES: lambda write, order: _done_unless(not _has_new(write, order)),
+    A.EDIT_STAGES: _edited,
+    A.ACCEPT_SUGGESTION: lambda write, order: _done_unless(order.suggestion_open),
+    A.REJECT_SUGGESTION: lambda write, order: _done_unless(order.suggestion_open),
+    A.ACCEPT_CANCEL: lambda write, order: _done_unless(order.cancel_requested),
+    A.REJECT_CANCEL: lambda write, order: _done_unless(order.cancel_requested),
+    A.WITHDRAW_CANCEL: lambda write, order: _done_unless(order.cancel_requested),
 }
 """Actions whose effect the order's own state shows."""
 

@@ -17,11 +17,21 @@ from app.core.failpoints import failpoint
 from app.domain.content import content_hash
 from app.domain.errors import Conflict, ServiceError
 from app.domain.kwork import OrderStatus
-from app.domain.writes import Problem, Write, WriteAction, WriteMode, WriteState, problem_of
+from app.domain.writes import (
+    BY_BROWSER,
+    SURFACE,
+    Problem,
+    Write,
+    WriteAction,
+    WriteMode,
+    WriteState,
+    is_by_browser,
+    problem_of,
+)
 from app.repositories.writes import NewWrite, WriteLost, Writes
 from app.services.connect_account import ConnectAccount
 from app.services.kwork_client import KworkClient
-from app.services.perform_write import HOLD_SECONDS, UNCLEAR, PerformWrite
+from app.services.perform_write import UNCLEAR, PerformWrite
 from app.services.reconcile_writes import ReconcileWrites
 from app.services.settled_writes import settle
 from app.services.write_handlers import Handlers
@@ -55,12 +65,15 @@ class DeliverOrder:
         self._holder = holder
 
     def steps(self, parent: Write) -> list[NewWrite]:
-        """The steps in order: a file each, the hand-in, the message (where there is a text)."""
+        """The steps in order: a file each (not by browser), the hand-in, the message (where there is a text)."""
         payload = parent.payload
-        contents: list[tuple[WriteAction, Mapping[str, Any]]] = [
-            (WriteAction.UPLOAD_FILE, {"file_id": file_id}) for file_id in payload["file_ids"]
-        ]
-        contents.append((WriteAction.HAND_IN, {"stage_ids": payload["stage_ids"]}))
+        contents: list[tuple[WriteAction, Mapping[str, Any]]] = []
+        hand_in: dict[str, Any] = {"stage_ids": payload["stage_ids"]}
+        if is_by_browser(payload):  # its page takes the files itself
+            hand_in |= {"file_ids": payload["file_ids"], SURFACE: BY_BROWSER}
+        else:
+            contents += [(WriteAction.UPLOAD_FILE, {"file_id": file_id}) for file_id in payload["file_ids"]]
+        contents.append((WriteAction.HAND_IN, hand_in))
         if payload["message"]:
             contents.append(
                 (WriteAction.SEND_MESSAGE, {"text": payload["message"], "order_id": parent.number})
@@ -70,7 +83,7 @@ class DeliverOrder:
     async def run(self, tenant_id: str, write_id: UUID) -> None:
         """Goes on until everything is done, a step is unclear, or one was refused. Never raises for what Kwork does."""
         async with self._database.tenant(tenant_id) as scope:
-            parent = await Writes(scope).take(write_id, self._holder, HOLD_SECONDS, _OPEN)
+            parent = await Writes(scope).take(write_id, self._holder, self._perform.hold_seconds, _OPEN)
         if parent is None:
             return
         try:
@@ -142,7 +155,7 @@ class DeliverOrder:
     async def _did(self, parent: Write, step: Write) -> Write:
         if step.state is WriteState.PREPARED:
             async with self._database.tenant(parent.tenant_id) as scope:
-                if not await Writes(scope).keep(parent, HOLD_SECONDS):
+                if not await Writes(scope).keep(parent, self._perform.hold_seconds):
                     raise WriteLost(str(parent.id))
             await self._perform.run(parent.tenant_id, step.id)
             await self._reconcile.run(parent.tenant_id, step.id)  # does nothing unless it is unclear

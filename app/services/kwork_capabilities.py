@@ -73,6 +73,7 @@ _WAYS: Mapping[Capability, tuple[_Way, ...]] = {
     Capability.GIGS_EDIT: (_WEB,),
     Capability.GIGS_RUN: (_MOBILE, _WEB),
     Capability.FILES: (_MOBILE,),
+    Capability.WRITE_BY_PAGE: (_DRAWN,),
     Capability.ATTACHMENTS: (_WEB,),
     Capability.LIVE: (_MOBILE, _WEB),
 }
@@ -111,4 +112,5 @@ def _report(capability: Capability, reach: Reach) -> CapabilityReport:
         surface = surfaces_for(capability, reach)[0]
     except CapabilityUnavailable as error:
         return CapabilityReport(False, None, error.detail)
-    return CapabilityReport(True, surface, _MARKS_READ if surface is Surface.BROWSER else None)
+    marks_read = capability is Capability.MESSAGES and surface is Surface.BROWSER
+    return CapabilityReport(True, surface, _MARKS_READ if marks_read else None)

@@ -31,12 +31,13 @@ from app.domain.kwork import (
     UserProfile,
     WebSession,
 )
+from app.domain.writing import Answered, Marker, PlannedCall
 from app.marketplaces.kwork.browser import KworkBrowser
 from app.marketplaces.kwork.download import Download
 from app.marketplaces.kwork.mapping import OrderFilter
 from app.marketplaces.kwork.mobile import methods
 from app.marketplaces.kwork.mobile.surface import MobileSurface
-from app.marketplaces.kwork.transport import Transport
+from app.marketplaces.kwork.transport import Transport, UnmarkedCall
 from app.marketplaces.kwork.web import paths
 from app.marketplaces.kwork.web.order_of_pages import COUNTED_FROM_THE_END
 from app.marketplaces.kwork.web.surface import DriftReport, WebSurface, log_drift
@@ -44,6 +45,9 @@ from app.services.kwork_capabilities import CapabilityReport, Reach, report, sur
 from app.services.kwork_writing import KworkWriting
 
 log = logging.getLogger(__name__)
+
+PAGE_WEIGHT = 3
+"""Requests that opening a page in the browser counts for in the account's budget."""
 
 T = TypeVar("T")
 Readers = Mapping[Surface, Callable[[], Awaitable[T]]]
@@ -77,7 +81,7 @@ class KworkClient:
         self.reach = reach
         self.expired: set[Surface] = set()
         """Surfaces whose session Kwork no longer takes."""
-        self.writing = KworkWriting(web, mobile, reach, self.expired)
+        self.writing = KworkWriting(web, mobile, self._work_page, reach, self.expired)
         """What the account sends, and the readings that needs."""
 
     @property
@@ -261,6 +265,16 @@ class KworkClient:
     def _note(self, found: DriftReport) -> None:
         self._drift.append(found)
         log_drift(found)
+
+    async def _work_page(self, call: PlannedCall, marker: Marker | None) -> Answered:
+        """Only what is known to count is done on a page, so it always has a marker."""
+        if self._access is None or self._access.web is None:
+            raise AuthExpired("Для этого нужен вход на сайт Kwork.")
+        if marker is None:
+            raise UnmarkedCall(call.method)
+        await self._pace(PAGE_WEIGHT)
+        session = replace(self._access.web, cookies=self._web.cookies)
+        return await self._browser.work_page(session, call, marker, pace=self._pace)
 
     async def _draw_dialog(self, username: str) -> Page[Message]:
         if self._access is None or self._access.web is None:

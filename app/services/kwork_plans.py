@@ -11,6 +11,7 @@ from app.domain.accounts import Capability
 from app.domain.errors import Invalid
 from app.domain.kwork import Surface
 from app.domain.writing import GigForm, OfferForm, OutgoingFile, PlannedCall, StageDraft
+from app.marketplaces.kwork import page_plans
 from app.marketplaces.kwork.mobile import plans as mobile_plans
 from app.marketplaces.kwork.outgoing import whole_roubles
 from app.marketplaces.kwork.web import plans as web_plans
@@ -54,6 +55,41 @@ class KworkPlans:
             duration_days=duration_days,
             file_ids=file_ids,
         )
+
+    def offer_by_page(
+        self,
+        project_id: int,
+        *,
+        title: str,
+        message: str,
+        price_kopecks: int,
+        duration_days: int,
+        files: Sequence[OutgoingFile] = (),
+    ) -> PlannedCall:
+        """The offer through the real form in a browser."""
+        self.surface_of(Capability.WRITE_BY_PAGE)
+        return page_plans.offer(
+            project_id,
+            title=title,
+            message=message,
+            price_kopecks=price_kopecks,
+            duration_days=duration_days,
+            files=files,
+        )
+
+    def message_by_page(
+        self, username: str, user_id: int, text: str, *, files: Sequence[OutgoingFile] = ()
+    ) -> PlannedCall:
+        """On the dialog's page in a browser; opening it marks the dialog read on Kwork."""
+        self.surface_of(Capability.WRITE_BY_PAGE)
+        return page_plans.message(username, user_id, text, files=files)
+
+    def hand_in_by_page(
+        self, order_id: int, *, stage_ids: Sequence[int] = (), files: Sequence[OutgoingFile] = ()
+    ) -> PlannedCall:
+        """On the order's page in a browser, by visible names: unverified on the live site."""
+        self.surface_of(Capability.WRITE_BY_PAGE)
+        return page_plans.hand_in(order_id, stage_ids=stage_ids, files=files)
 
     def delete_offer(self, offer_id: int) -> PlannedCall:
         self.surface_of(Capability.OFFERS)

@@ -31,11 +31,21 @@ from app.services.kwork_plans import KworkPlans
 T = TypeVar("T")
 
 
+Carry = Callable[[PlannedCall, Marker | None], Awaitable[Answered]]
+
+
 class KworkWriting(KworkPlans):
     """Reached as ``KworkClient.writing``. ``expired`` gathers surfaces whose session Kwork no longer takes."""
 
-    def __init__(self, web: WebSurface, mobile: MobileSurface, reach: Reach, expired: set[Surface]) -> None:
+    def __init__(
+        self, web: WebSurface, mobile: MobileSurface, by_page: Carry, reach: Reach, expired: set[Surface]
+    ) -> None:
         super().__init__(reach)
+        self._carry: dict[Surface, Carry] = {
+            Surface.MOBILE: mobile.carry_out,
+            Surface.WEB: web.writing.carry_out,
+            Surface.BROWSER: by_page,
+        }
         self._web = web
         self._mobile = mobile
         self._expired = expired
@@ -49,10 +59,9 @@ class KworkWriting(KworkPlans):
         (anything else). ``AuthExpired``, ``CapabilityUnavailable`` and ``Invalid`` come before the marker only.
         Any other call may be repeated and raises what readings do.
         """
-        surface = Surface.MOBILE if call.surface is Surface.MOBILE else Surface.WEB
-        send = self._mobile.carry_out if surface is Surface.MOBILE else self._web.writing.carry_out
+        surface = Surface.MOBILE if call.surface is Surface.MOBILE else Surface.WEB  # whose session it is
         try:
-            return await self._with(surface, lambda: send(call, marker))
+            return await self._with(surface, lambda: self._carry[call.surface](call, marker))
         except SessionLostMidway:
             self._expired.add(surface)
             raise

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -30,6 +30,7 @@ from app.domain.errors import (
     Unavailable,
 )
 from app.domain.writes import (
+    BEFORE,
     Checked,
     Problem,
     Write,
@@ -50,8 +51,9 @@ from app.services.write_handlers import FilesAtHand, Handlers, Hands
 log = structlog.get_logger(__name__)
 
 HOLD_SECONDS = 60.0
+"""How long a worker has a write without a word from it; it says one thrice as often."""
 _MARK_SECONDS = 10.0
-"""A mark older than this when the request is about to leave is not used: the worker slept."""
+"""A mark older than this (or than half the hold) when the request is about to leave is not used: the worker slept."""
 _TURN_SECONDS = 30.0
 _UNSENT = (WriteState.PREPARED, WriteState.CONFIRMED)
 _ON_ITS_WAY = (WriteState.COMMITTING,)
@@ -84,7 +86,10 @@ class PerformWrite:
         files: FilesAtHand,
         *,
         holder: str,
+        hold_seconds: float = HOLD_SECONDS,
     ) -> None:
+        self.hold_seconds = hold_seconds
+        self._freshness = min(_MARK_SECONDS, hold_seconds / 2)
         self._database = database
         self._accounts = accounts
         self._handlers = handlers
@@ -98,7 +103,7 @@ class PerformWrite:
         Never raises for what Kwork or the account does: that is in the ledger afterwards.
         """
         async with self._database.tenant(tenant_id) as scope:
-            write = await Writes(scope).take(write_id, self._holder, HOLD_SECONDS, _UNSENT)
+            write = await Writes(scope).take(write_id, self._holder, self.hold_seconds, _UNSENT)
         if write is None:
             return
         failpoint("write.taken")
@@ -137,6 +142,8 @@ class PerformWrite:
             if waits_for_person:
                 await self._show(write, checked)
             else:
+                if checked.before:
+                    sending.write = replace(write, outcome={**write.outcome, BEFORE: dict(checked.before)})
                 await self._send(sending, checked, hands)
 
         await self._accounts.with_client(write.tenant_id, write.account_id, work, reading="write")
@@ -180,7 +187,7 @@ class PerformWrite:
             begun = await self._mark_in_turn(sending.write)
             sending.marked = True
             failpoint("write.marked")
-            if time.monotonic() - begun > _MARK_SECONDS:
+            if time.monotonic() - begun > self._freshness:
                 raise MarkTooOld("Сервис был остановлен посреди отправки: ничего не ушло. Повторите.")
 
         return await hands.client.writing.carry_out(call, marker)
@@ -229,7 +236,7 @@ class PerformWrite:
                 )
 
         # What Kwork said is worth waiting for: forgotten, it would have to be looked up there again.
-        moved = await when_database_is_back(save, seconds=HOLD_SECONDS / 2)
+        moved = await when_database_is_back(save, seconds=self.hold_seconds / 2)
         log.info(
             "write_settled", write=str(write.id), action=write.action.value, state=state.value, kept=moved
         )
@@ -251,10 +258,10 @@ class PerformWrite:
 
     async def _heartbeat(self, write: Write) -> None:
         while True:
-            await asyncio.sleep(HOLD_SECONDS / 3)
+            await asyncio.sleep(self.hold_seconds / 3)
             with suppress(OSError):
                 async with self._database.tenant(write.tenant_id) as scope:
-                    await Writes(scope).keep(write, HOLD_SECONDS)
+                    await Writes(scope).keep(write, self.hold_seconds)
 
 
 UNCLEAR = Problem(

@@ -13,7 +13,7 @@ from app.domain.writes import Finding, Found, Problem, Write, WriteState
 from app.repositories.writes import Writes
 from app.services.connect_account import ConnectAccount
 from app.services.kwork_client import KworkClient
-from app.services.perform_write import HOLD_SECONDS, PerformWrite
+from app.services.perform_write import PerformWrite
 from app.services.settled_writes import settle
 from app.services.write_handlers import Handlers
 
@@ -47,7 +47,9 @@ class ReconcileWrites:
     async def run(self, tenant_id: str, write_id: UUID) -> None:
         """Never raises for what Kwork or the account does: the write then stays ``unknown`` with the reason."""
         async with self._database.tenant(tenant_id) as scope:
-            write = await Writes(scope).take(write_id, self._holder, HOLD_SECONDS, (WriteState.UNKNOWN,))
+            write = await Writes(scope).take(
+                write_id, self._holder, self._perform.hold_seconds, (WriteState.UNKNOWN,)
+            )
         if write is None:
             return
         try:

@@ -8,7 +8,7 @@ from typing import Any
 
 from app.domain.errors import Ambiguous, CapabilityUnavailable, Conflict, Invalid, NotFound
 from app.domain.kwork import Project, ProjectStatus, Surface
-from app.domain.writes import Checked, Finding, Found, Write, WriteAction
+from app.domain.writes import Checked, Finding, Found, Write, WriteAction, is_by_browser
 from app.domain.writing import Offer, OfferForm, PlannedCall
 from app.marketplaces.kwork import answers
 from app.repositories.offers import Offers
@@ -21,7 +21,7 @@ SHORTEST_OFFER = 150
 
 
 class RespondToProject(WriteHandler):
-    """``payload``: message, price_kopecks, duration_days, title, file_ids."""
+    """``payload``: message, price_kopecks, duration_days, title, file_ids, surface."""
 
     action = WriteAction.RESPOND
 
@@ -34,7 +34,7 @@ class RespondToProject(WriteHandler):
                 field="body.message",
                 code="offer_too_short",
             )
-        await hands.files.ready(write.tenant_id, uploads(payload))
+        files = await hands.files.ready(write.tenant_id, uploads(payload))
         project = await _open_project(write, hands)
         _refuse_price(payload["price_kopecks"], None, project.max_price_kopecks)
         await _refuse_second_offer(write, hands)
@@ -47,10 +47,15 @@ class RespondToProject(WriteHandler):
             raise Conflict("Для отклика Kwork требует кворк в этой рубрике.", code="kwork_gig_required")
         form = await writing.offer_form(write.number)
         _refuse_form(form, payload)
-        calls = (
-            *writing.prepare_offer(form, payload["message"]),
-            self._create(write, hands, project, file_ids=()),
-        )
+        offer = _offer(payload, project.title)
+        calls: tuple[PlannedCall, ...]
+        if is_by_browser(payload):  # its page sends the other calls by itself
+            calls = (writing.offer_by_page(write.number, **offer, files=files),)
+        else:
+            calls = (
+                *writing.prepare_offer(form, payload["message"]),
+                writing.create_offer(write.number, **offer),
+            )
         left = form.connects.left if form.connects else None
         if left is not None and left < COST_CONNECTS:
             raise Conflict("Коннекты кончились: отклик отправить не на что.", code="kwork_connects_spent")
@@ -64,6 +69,8 @@ class RespondToProject(WriteHandler):
 
     async def prepare(self, write: Write, checked: Checked, hands: Hands) -> PlannedCall:
         """Draft and template check in their documented order, then the files; all of it may be repeated."""
+        if is_by_browser(write.payload):
+            return checked.calls[-1]
         writing = hands.client.writing
         for call in checked.calls[:-1]:
             await writing.carry_out(call)
@@ -71,7 +78,8 @@ class RespondToProject(WriteHandler):
             answers.uploaded_file_id(await writing.carry_out(writing.upload_file(file, surface=Surface.WEB)))
             for file in await hands.files.ready(write.tenant_id, uploads(write.payload))
         ]
-        return self._create(write, hands, None, file_ids=tuple(numbers), title=checked.facts["project_title"])
+        offer = _offer(write.payload, checked.facts["project_title"])
+        return writing.create_offer(write.number, **offer, file_ids=tuple(numbers))
 
     async def finish(self, write: Write, hands: Hands) -> Mapping[str, Any]:
         """Kwork's answer carries no number of the offer: it is read back where the mobile surface is there."""
@@ -92,25 +100,6 @@ class RespondToProject(WriteHandler):
         await _keep(write, hands, offer)
         # Before the write there was none: checked.
         return Finding(Found.DONE, {"offer_id": offer.id}) if offer else Finding(Found.ABSENT)
-
-    @staticmethod
-    def _create(
-        write: Write,
-        hands: Hands,
-        project: Project | None,
-        *,
-        file_ids: tuple[int, ...],
-        title: str | None = None,
-    ) -> PlannedCall:
-        payload = write.payload
-        return hands.client.writing.create_offer(
-            write.number,
-            title=(payload["title"] or title or (project.title if project else ""))[:70],
-            message=payload["message"],
-            price_kopecks=payload["price_kopecks"],
-            duration_days=payload["duration_days"],
-            file_ids=file_ids,
-        )
 
 
 class DeleteOffer(WriteHandler):
@@ -143,6 +132,16 @@ async def _keep(write: Write, hands: Hands, offer: Offer | None) -> None:
     if offer is not None:
         async with hands.database.tenant(write.tenant_id) as scope:
             await Offers(scope).save(write.account_id, [offer])
+
+
+def _offer(payload: Mapping[str, Any], project_title: str) -> dict[str, Any]:
+    """What the offer says, by either way."""
+    return {
+        "title": (payload["title"] or project_title)[:70],
+        "message": payload["message"],
+        "price_kopecks": payload["price_kopecks"],
+        "duration_days": payload["duration_days"],
+    }
 
 
 async def _open_project(write: Write, hands: Hands) -> Project:

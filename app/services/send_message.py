@@ -5,33 +5,42 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from app.domain.errors import CapabilityUnavailable, Conflict
+from app.domain.errors import CapabilityUnavailable, Conflict, Invalid
 from app.domain.sameness import same_text
-from app.domain.writes import Checked, Finding, Found, Write, WriteAction
+from app.domain.writes import Checked, Finding, Found, Write, WriteAction, is_by_browser
 from app.domain.writing import Answered, PlannedCall
 from app.marketplaces.kwork import answers
 from app.services.write_handlers import Hands, WriteHandler, since, uploads
 
 
 class SendMessage(WriteHandler):
-    """``payload``: text, user_id, username, file_ids, reply_to, order_id (then it goes into the order's thread).
+    """``payload``: text, user_id, username, file_ids, reply_to, order_id (then it goes into the order's thread), surface.
 
-    The write's own id goes along as ``message_key``: by it the message is known again after a lost answer.
+    The write's own id goes along as ``message_key``: by it the message is known again after a lost answer. On the
+    dialog's page there is no such key: it is known again by its text.
     """
 
     action = WriteAction.SEND_MESSAGE
 
     async def check(self, write: Write, hands: Hands) -> Checked:
         payload = dict(write.payload)
-        await hands.files.ready(write.tenant_id, uploads(payload))
+        files = await hands.files.ready(write.tenant_id, uploads(payload))
+        by_browser = is_by_browser(payload)
+        if by_browser:
+            _refuse_what_the_page_lacks(payload)
         user_id, username = payload.get("user_id"), payload.get("username", "")
         if user_id is None:
             user_id, username = await self._recipient(write, hands)
-        call = self._call(write, hands, user_id, file_ids=())
+        if by_browser:
+            call = hands.client.writing.message_by_page(username, user_id, payload["text"], files=files)
+        else:
+            call = self._call(write, hands, user_id, file_ids=())
         return Checked((call,), facts={"user_id": user_id, "recipient": username})
 
     async def prepare(self, write: Write, checked: Checked, hands: Hands) -> PlannedCall:
         """Uploads the files: an upload that no message names is seen by nobody, so it may be repeated."""
+        if is_by_browser(write.payload):
+            return checked.calls[-1]
         writing = hands.client.writing
         numbers = [
             answers.uploaded_file_id(await writing.carry_out(writing.upload_file(file)))
@@ -104,6 +113,21 @@ class SendMessage(WriteHandler):
             order_id=payload.get("order_id"),
             reply_to=payload.get("reply_to"),
             message_key=str(write.id),
+        )
+
+
+def _refuse_what_the_page_lacks(payload: Mapping[str, Any]) -> None:
+    if payload.get("reply_to") is not None:
+        raise Invalid(
+            "На странице диалога сервис не умеет отвечать на выбранное сообщение: уберите reply_to или отправьте "
+            "обычным способом (surface = usual).",
+            field="body.reply_to",
+            code="reply_not_by_browser",
+        )
+    if not payload.get("username"):
+        raise Conflict(
+            "Имя собеседника ещё не известно, без него страницу диалога не открыть: синхронизируйте диалоги.",
+            code="recipient_unknown",
         )
 
 

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 from uuid import UUID
 
 from app.core.database import Database
 from app.domain.accounts import AccountState
-from app.domain.errors import AuthExpired, LayoutChanged, ServiceError
+from app.domain.errors import (
+    AuthExpired,
+    CapabilityUnavailable,
+    LayoutChanged,
+    ServiceError,
+    Unavailable,
+)
 from app.domain.kwork import Surface
 from app.repositories.accounts import Accounts
 from app.services.account_access import AccountVault, OpenedAccount, SecretsUnreadable
 from app.services.account_states import AccountStates, layout_reading
 from app.services.kwork_client import KworkClient, KworkClients
 from app.services.sign_in_account import BOTH, SignInAccount
+from app.services.sign_in_budget import SignInTooSoon
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Work = Callable[[KworkClient], Awaitable[T]]
@@ -47,6 +57,8 @@ class UseAccount:
             raise
         if not opened.sealed:
             opened = await self._signed_in_again(opened, BOTH)
+        elif opened.lost:
+            opened = await self._with_what_was_lost(opened)
         try:
             try:
                 return await self._do(opened, work, reading)
@@ -62,28 +74,41 @@ class UseAccount:
             try:
                 result = await work(client)
             except AuthExpired:
-                await self._forget(opened, client.expired)
+                await self._lose(opened, client.expired)
                 raise
             except LayoutChanged:
                 await self._keep_renewed(opened, client)  # the session is well, and used up if not kept
                 raise
             if client.expired:  # met at the end of work that went on all the same: an unclear write
-                await self._forget(opened, client.expired)
+                await self._lose(opened, client.expired)
             await self._keep_renewed(opened, client)
         if _heals(opened, reading):
             await self._states.returned(opened.account.tenant_id, opened.account.id, seen=opened.account)
         return result
 
-    async def _forget(self, opened: OpenedAccount, expired: set[Surface]) -> None:
+    async def _lose(self, opened: OpenedAccount, expired: set[Surface]) -> None:
         async with self._database.tenant(opened.account.tenant_id) as scope:
             for surface in expired & opened.sealed.keys():
-                await Accounts(scope).forget_session(opened.account.id, surface, opened.sealed[surface])
+                await Accounts(scope).lose_session(opened.account.id, surface, opened.sealed[surface])
 
     async def _restored(self, lost: OpenedAccount) -> OpenedAccount:
         """The account with what was lost had again: by another worker meanwhile, or by signing in."""
         opened = await self._sign_in.open(lost.account.tenant_id, lost.account.id)
         missing = frozenset(lost.sealed.keys() - opened.sealed.keys())
         return await self._signed_in_again(opened, missing) if missing else opened
+
+    async def _with_what_was_lost(self, opened: OpenedAccount) -> OpenedAccount:
+        """A surface lost without anybody signing in again (by an unclear write, or run out) is had back, under the
+        budget of sign-ins; meanwhile the account does what it can on the other one.
+        """
+        lost = opened.lost if self._clients.has_mobile_key else opened.lost - {Surface.MOBILE}
+        if not lost or not opened.access.password:
+            return opened
+        try:
+            return await self._signed_in_again(opened, lost)
+        except (SignInTooSoon, CapabilityUnavailable, Unavailable) as error:
+            log.warning("account %s: still without %s (%s)", opened.account.id, ", ".join(lost), error.code)
+            return opened
 
     async def _signed_in_again(self, opened: OpenedAccount, surfaces: frozenset[Surface]) -> OpenedAccount:
         account = opened.account

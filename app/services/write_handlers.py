@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from app.core.database import Database, TenantConnection
+from app.domain.kwork import OrderEvent
 from app.domain.writes import Checked, Finding, Found, Write, WriteAction, WriteRules
 from app.domain.writing import Answered, OutgoingFile, PlannedCall
 from app.services.kwork_client import KworkClient
@@ -83,6 +84,11 @@ class Handlers:
 def since(write: Write, slack_seconds: float = 120.0) -> datetime:
     """The moment from which on the write may show on Kwork; its clock may differ from ours by the slack."""
     return (write.committed_at or write.created_at) - timedelta(seconds=slack_seconds)
+
+
+def is_new(event: OrderEvent, write: Write) -> bool:
+    """Whether an event of an order's thread may come from the write: it was not there before it left."""
+    return event.at >= since(write) and event.id not in write.before.get("events", ())
 
 
 def uploads(payload: Mapping[str, Any]) -> list[UUID]:

@@ -12,7 +12,7 @@ from app.services.deliver_order import DeliverOrder
 from app.services.edit_gig import EditGig, SwitchGig
 from app.services.files import Files
 from app.services.hand_in_order import CheckDelivery, HandIn, UploadFile
-from app.services.perform_write import PerformWrite
+from app.services.perform_write import HOLD_SECONDS, PerformWrite
 from app.services.reconcile_writes import ReconcileWrites
 from app.services.respond_to_project import DeleteOffer, RespondToProject
 from app.services.send_message import MarkRead, SendMessage
@@ -40,12 +40,17 @@ def all_handlers() -> Handlers:
 
 
 def writes_service(
-    database: Database, accounts: ConnectAccount, files: Files, *, absent_after_seconds: float
+    database: Database,
+    accounts: ConnectAccount,
+    files: Files,
+    *,
+    absent_after_seconds: float,
+    hold_seconds: float = HOLD_SECONDS,
 ) -> WritesService:
     """The ledger's use cases of this process."""
     holder = f"writes-{uuid4()}"
     handlers = all_handlers()
-    perform = PerformWrite(database, accounts, handlers, files, holder=holder)
+    perform = PerformWrite(database, accounts, handlers, files, holder=holder, hold_seconds=hold_seconds)
     reconcile = ReconcileWrites(
         database, accounts, handlers, perform, holder=holder, absent_after_seconds=absent_after_seconds
     )

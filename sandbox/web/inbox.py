@@ -5,12 +5,13 @@ from typing import Any
 from starlette.responses import Response
 
 from sandbox.refusals import asked_for
+from sandbox.web.form_scripts import MESSAGE_SCRIPT, impatient
 from sandbox.web.layout import message_page, render
 from sandbox.web.php import php_json, php_object
 from sandbox.web.visit import Visit, answer, html
 from sandbox.world import changes, queries
 from sandbox.world.clock import moscow_words
-from sandbox.world.model import Account, Dialog, Message
+from sandbox.world.model import Account, Dialog, Message, User
 
 PER_PAGE = 50  # [CAP]
 LONGEST = 4000
@@ -36,13 +37,25 @@ def _window(rows: Any, total: int) -> dict[str, Any]:
     return {"chatList": rows, "chatListItemsPerPage": PER_PAGE, "chatListTotal": total, "messageTypes": TYPES}
 
 
-def _frame(visit: Visit, username: str) -> str:
-    token = visit.session.csrf if visit.session else ""
+def _frame(visit: Visit, username: str, form: str = "") -> str:
     return f"""<div class="chat-page"><div class="chat__list"></div>
-<div class="chat__messages" data-username="{username}"></div>
-<form id="new_message" action="/sendmessage" method="post" enctype="multipart/form-data">
+<div class="chat__messages" data-username="{username}"></div>{form}</div>"""
+
+
+def _form(visit: Visit, user: User) -> str:
+    """The form of A8 [CAP]; that it takes files, and what stands in its place where nobody may write, is assumed."""
+    refusal = asked_for(visit.faults) or _closed(visit, user.user_id)
+    if refusal:
+        return f'<div class="chat__closed">{refusal}</div>'
+    token = visit.session.csrf if visit.session else ""
+    return f"""<form id="new_message" action="/sendmessage" method="post" enctype="multipart/form-data">
 <input type="hidden" name="csrftoken" value="{token}"><input type="hidden" name="submg" value="1">
-<textarea name="message_body" maxlength="{LONGEST}"></textarea><button>Отправить</button></form></div>"""
+<input type="hidden" name="msgto" value="{user.user_id}"><input type="hidden" name="kworkId" value="">
+<input type="hidden" name="want_id" value=""><input type="hidden" name="message_id" value="">
+<input type="hidden" name="message_message_format" value="">
+<textarea name="message_body" maxlength="{LONGEST}" placeholder="Введите сообщение"></textarea>
+<label>Прикрепить файл <input type="file" name="files[]" multiple></label><ul class="chat__files"></ul>
+<div class="k-input__error" style="display:none"></div><button type="submit">Отправить</button></form>"""
 
 
 def _chat_row(visit: Visit, dialog: Dialog) -> dict[str, Any]:
@@ -116,8 +129,9 @@ async def dialog(visit: Visit) -> Response:
     read = changes.mark_read(visit.world, _me(visit).user_id, user.user_id)
     visit.entry.act("dialog marked read", messages=read)
     state = php_object({"interlocutor": php_json({"USERID": user.user_id, "username": user.username})})
-    frame = _frame(visit, user.username)
-    return html(render(visit, f"Диалог с {user.username} — Kwork", frame, state=state, script=_SCRIPT))
+    frame = _frame(visit, user.username, _form(visit, user))
+    script = impatient(visit) + _SCRIPT + MESSAGE_SCRIPT
+    return html(render(visit, f"Диалог с {user.username} — Kwork", frame, state=state, script=script))
 
 
 async def messages(visit: Visit) -> Response:
@@ -168,6 +182,10 @@ def _refusal(visit: Visit, user_id: int | None, text: str, has_files: bool) -> s
         return "Введите сообщение"
     if len(text) > LONGEST:
         return f"Сообщение не может быть длиннее {LONGEST} символов"
+    return _closed(visit, user_id)
+
+
+def _closed(visit: Visit, user_id: int) -> str:
     found = visit.world.dialogs.get((_me(visit).user_id, user_id))
     return FORBIDDEN if found and (found.blocked or not found.allowed) else ""
 

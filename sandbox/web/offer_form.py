@@ -7,6 +7,7 @@ from pathlib import PurePath
 from starlette.responses import Response
 
 from sandbox.refusals import asked_for
+from sandbox.web.form_scripts import OFFER_SCRIPT, impatient
 from sandbox.web.layout import message_page, render
 from sandbox.web.php import php_json, php_object
 from sandbox.web.visit import Visit, answer, html
@@ -45,6 +46,7 @@ async def page(visit: Visit) -> Response:
     }
     encoded = php_object({name: php_json(value) for name, value in state.items()})
     token = visit.session.csrf if visit.session else ""
+    options = "".join(f'<li class="vs__dropdown-option" data-days="{n}">{n} дн.</li>' for n in DURATIONS)
     markup = f"""<form id="offer-form" class="offer-form" data-project-id="{project.id}">
 <input type="hidden" name="csrftoken" value="{token}"><input type="hidden" name="draftKey" value="{key}">
 <h1>Предложить услугу</h1><div class="offer-connects">Осталось {account.connects_active} из \
@@ -56,11 +58,16 @@ placeholder="Напишите, как вы будете решать задач�
 <input id="offer-custom-price" name="kwork_price" inputmode="numeric">
 <div class="desktop-only"><div contenteditable="true" placeholder="Введите название заказа"></div></div>
 <div class="mobile-only"><div contenteditable="true" placeholder="Введите название заказа"></div></div>
-<div class="v-select duration-select"><div class="vs__dropdown-toggle">Срок</div><ul class="vs__dropdown-menu">\
-{"".join(f'<li class="vs__dropdown-option" data-days="{n}">{n} дн.</li>' for n in DURATIONS)}</ul></div>
+<div class="v-select duration-select"><div class="vs__dropdown-toggle">Срок</div>\
+<ul class="vs__dropdown-menu" style="display:none">{options}</ul></div>
+<label>Прикрепить файлы <input type="file" multiple></label><ul class="offer-files"></ul>
 <div class="offer-form__error k-input__error" style="display:none"></div>
 <button type="submit" class="kw-button kw-button--green">Предложить</button></form>"""
-    return html(render(visit, "Предложить услугу — Kwork", markup, state=encoded, script=_SCRIPT))
+    return html(
+        render(
+            visit, "Предложить услугу — Kwork", markup, state=encoded, script=impatient(visit) + OFFER_SCRIPT
+        )
+    )
 
 
 def draft_key(visit: Visit, project_id: int) -> str:
@@ -129,35 +136,3 @@ async def upload(visit: Visit) -> Response:
             "need_miniature": given.mime.startswith("image/"),
         }
     )
-
-
-_SCRIPT = """
-(function () {
-  var form = document.getElementById('offer-form');
-  var days = '';
-  form.querySelectorAll('.vs__dropdown-option').forEach(function (option) {
-    option.addEventListener('click', function () { days = option.getAttribute('data-days'); });
-  });
-  form.addEventListener('submit', function (event) {
-    event.preventDefault();
-    var editor = form.querySelector('.trumbowyg-editor');
-    var names = form.querySelectorAll('[placeholder="Введите название заказа"]');
-    var data = new FormData();
-    data.set('wantId', form.getAttribute('data-project-id'));
-    data.set('offerType', 'custom');
-    data.set('description', editor.innerText || form.querySelector('textarea').value);
-    data.set('kwork_duration', days);
-    data.set('kwork_price', form.querySelector('#offer-custom-price').value);
-    data.set('kwork_name', names[0].innerText || names[1].innerText);
-    data.set('csrftoken', window.csrftoken);
-    fetch('/api/offer/createoffer', {method: 'POST', body: data, credentials: 'same-origin'})
-      .then(function (answer) { return answer.json(); })
-      .then(function (answer) {
-        if (answer.success) { window.location.href = answer.redirect; return; }
-        var place = form.querySelector('.offer-form__error');
-        place.textContent = answer.error;
-        place.style.display = '';
-      });
-  });
-})();
-"""

@@ -4,6 +4,8 @@ from typing import Any
 
 from starlette.responses import Response
 
+from sandbox.web.form_scripts import HAND_IN_SCRIPT, impatient
+from sandbox.web.hand_in import hand_in_form
 from sandbox.web.layout import message_page, render, roubles, text_html
 from sandbox.web.php import php_json, php_object
 from sandbox.web.visit import Visit, answer, html
@@ -122,7 +124,8 @@ async def track(visit: Visit) -> Response:
     markup = _order_markup(visit, order)
     if drift := visit.faults.drift():
         markup = drift.markup(markup)
-    return html(render(visit, f"Заказ № {order.id} — Kwork", markup, window=window))
+    script = impatient(visit) + HAND_IN_SCRIPT
+    return html(render(visit, f"Заказ № {order.id} — Kwork", markup, window=window, script=script))
 
 
 def _order_markup(visit: Visit, order: Order) -> str:
@@ -136,6 +139,7 @@ def _order_markup(visit: Visit, order: Order) -> str:
 <div class="order-info"><div class="order-info__status">{STATUS_NAMES[order.status]}</div>
 <div class="order-info__time--current">{left}</div>
 <div class="order-info__price--current">{roubles(order.price)}</div></div>
+{hand_in_form(visit, order)}
 <div class="order-details">{text_html(order.description)}</div><ul class="file-list">{files}</ul>
 <div class="tracks">{events}</div></div>"""
 

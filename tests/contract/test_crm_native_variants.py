@@ -1,13 +1,14 @@
 """CRMs that differ from the contract are reached by settings alone."""
 
 from collections.abc import AsyncIterator, Mapping
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
 from app.domain.crm import Contact, Entity, Lead, LeadStatus, LookupUnsupported, Saved
 from app.domain.errors import Ambiguous, Blocked, Rejected
-from tests.crm_desk import CrmDesk
+from tests.crm_desk import KEY, CrmDesk
 
 ORDER = Lead("kwork:order:1001", "Сайт", budget_kopecks=150_000, status=LeadStatus.IN_PROGRESS)
 BUYER = Contact("kwork:user:77", "Пример Покупателев Младший")
@@ -78,6 +79,54 @@ async def test_a_variant_is_reached_by_settings(desk: CrmDesk, name: str) -> Non
     await crm.aclose()
 
     assert desk.done() == ["contact created", "lead created", "lead existing", "lead updated"]
+
+
+async def test_every_field_arrives_under_the_contracts_name(desk: CrmDesk) -> None:
+    crm = desk.connector()
+    contact = await crm.create_contact(BUYER)
+    await crm.create_lead(
+        Lead(
+            "kwork:order:1001",
+            "Лендинг",
+            budget_kopecks=1_200_050,
+            contact_id=contact.crm_id,
+            deadline=datetime(2026, 3, 5, 15, 0, tzinfo=timezone(timedelta(hours=3))),
+            metadata={"kind": "order", "offers": 3},
+        )
+    )
+    (stored,) = await desk.records()
+    assert stored["budget"] == 12000.5
+    assert (stored["currency"], stored["source"], stored["status"]) == ("RUB", "kwork", "new")
+    assert stored["external_id"] == "kwork:order:1001"
+    assert stored["deadline"] == "2026-03-05T12:00:00Z"
+    assert stored["metadata"] == {"kind": "order", "offers": 3}
+    await crm.aclose()
+
+
+async def test_another_tenant_finds_nothing(desk: CrmDesk) -> None:
+    crm, other = desk.connector(), desk.connector(tenant_id="studio-2")
+    lead = await crm.create_lead(ORDER)
+    assert await other.find(Entity.LEAD, ORDER.external_id) is None
+    with pytest.raises(Rejected):
+        await other.update_lead(lead.crm_id, ORDER)
+    await crm.aclose()
+    await other.aclose()
+
+
+@pytest.mark.parametrize("ending", ["", "/", "/api/v1", "/api/v1/"])
+async def test_the_address_may_end_with_the_version(desk: CrmDesk, ending: str) -> None:
+    crm = desk.connector(base_url=desk.url + ending)
+    assert (await crm.create_lead(ORDER)).created
+    assert (await crm.check()).ok
+    await crm.aclose()
+
+
+async def test_a_check_asks_for_health_tenant_and_look_up(desk: CrmDesk) -> None:
+    for key, ok in ((KEY, True), ("other", False)):
+        crm = desk.connector(api_key=key)
+        steps = [(step.name, step.ok) for step in (await crm.check()).steps]
+        assert steps == [("health", True), ("tenant", ok), ("lookup", ok)]
+        await crm.aclose()
 
 
 async def test_an_opportunity_has_amount_stage_and_probability(desk: CrmDesk) -> None:

@@ -13,6 +13,8 @@ from app.core.database import Database
 from app.domain.accounts import Account, AccountState, Capability
 from app.domain.errors import Conflict, Invalid, NotFound
 from app.domain.kwork import WebSession
+from app.marketplaces.kwork.browser import KworkBrowser
+from app.marketplaces.kwork.errors import SessionLostMidway
 from app.marketplaces.kwork.transport import Transport
 from app.marketplaces.kwork.web import paths
 from app.marketplaces.kwork.web.surface import WebSurface
@@ -20,7 +22,8 @@ from app.repositories.accounts import Accounts as Repository
 from app.services.account_access import SecretsUnreadable
 from app.services.account_states import StateForbids
 from app.services.connect_account import SessionAnswer
-from tests.accounts import TENANT, Accounts
+from app.services.kwork_client import KworkClient
+from tests.accounts import TENANT, Accounts, accounts_at
 from tests.stand import Stand
 
 OTHER = "another-studio"
@@ -272,3 +275,52 @@ async def test_a_deleted_account_leaves_nothing(accounts: Accounts, owner: async
     with pytest.raises(NotFound):
         await accounts.now(account)
     assert await owner.fetchval("SELECT count(*) FROM account_sessions") == 0
+
+
+async def a_write_met_a_lost_session(accounts: Accounts, account: Account) -> None:
+    """An unclear write: nothing is raised to whoever works with the account, the session is lost all the same."""
+
+    async def marker() -> None:
+        pass
+
+    async def work(client: KworkClient) -> None:
+        with pytest.raises(SessionLostMidway):
+            await client.writing.carry_out(client.writing.mark_read(7), marker)
+
+    accounts.stand.fault("session_lost", surface="api", path="/inboxRead", count=1)
+    await accounts.use_cases.with_client(TENANT, account.id, work)
+
+
+async def test_a_surface_lost_by_a_write_is_had_back_by_the_next_work(
+    kwork_stand: Stand, database: Database, stand_browser: KworkBrowser
+) -> None:
+    accounts = accounts_at(kwork_stand, database, stand_browser, mobile=True, kwork_sign_in_pause_minutes=0)
+    account = await accounts.connected()
+    await a_write_met_a_lost_session(accounts, account)
+    can = await accounts.use_cases.capabilities(TENANT, account.id)
+    assert can[Capability.ORDERS_WRITE].available is False
+
+    number = kwork_stand.orders()[0]["id"]
+    permissions = await accounts.use_cases.with_client(
+        TENANT, account.id, lambda client: client.writing.order_permissions(number)
+    )
+    assert permissions.order_id == number
+    assert accounts.sign_ins() == ["/signIn"]
+
+
+async def test_a_surface_lost_while_the_budget_is_spent_leaves_the_other_one_working(
+    kwork_stand: Stand, database: Database, stand_browser: KworkBrowser
+) -> None:
+    accounts = accounts_at(
+        kwork_stand,
+        database,
+        stand_browser,
+        mobile=True,
+        kwork_sign_in_pause_minutes=10,
+        kwork_sign_ins_per_day=1,
+    )
+    account = await accounts.connected()
+    await a_write_met_a_lost_session(accounts, account)
+    gigs = await accounts.use_cases.with_client(TENANT, account.id, lambda client: client.gigs())
+    assert gigs.items
+    assert accounts.sign_ins() == []

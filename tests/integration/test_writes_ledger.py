@@ -200,6 +200,13 @@ async def test_absence_counts_only_when_the_request_can_no_longer_be_on_its_way(
     assert (await ledger.service.get(TENANT, write.id)).state is WriteState.RECONCILED_ABSENT
 
 
+async def test_what_kwork_showed_before_is_kept_with_the_mark(ledger: Ledger) -> None:
+    handler(ledger).checked = Checked((), before={"events": [7]})
+    ledger.kwork.days, ledger.kwork.shows = [(Ambiguous("cut"), True)], False
+    write = await ledger.ask("Раз")
+    assert (write.state, write.before) == (WriteState.UNKNOWN, {"events": [7]})
+
+
 async def test_a_person_may_settle_what_kwork_does_not_show(ledger: Ledger) -> None:
     ledger.kwork.days, ledger.kwork.shows = [(Ambiguous("cut"), True)], False
     write = await ledger.ask("Раз")

@@ -11,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from app.crm.cleaning import MESSAGE_CAP
 from app.crm.http import Answer
 from app.crm.native.answers import Unreadable, parsed, records_in
 from app.crm.native.bodies import BodyWriter
-from app.crm.native.errors import MESSAGE_CAP, RETRY_AFTER_CAP, RETRY_AFTER_DEFAULT, Refusals, retry_after
+from app.crm.native.errors import Refusals
 from app.crm.native.settings import NativeSettings
 from app.crm.registry import build_connector
+from app.crm.waiting import RETRY_AFTER_CAP, RETRY_AFTER_DEFAULT, retry_after
 from app.domain.crm import Contact, Lead, LeadStatus
 from app.domain.errors import Ambiguous, AuthExpired, Blocked, RateLimited, Rejected, Unavailable
 

@@ -33,6 +33,9 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("KWORK_MOBILE_KEY", "canary", "пользователь:пароль"),
         ("TENANT_ID_HEADER", "canary: x", "заголовка"),
         ("KWORK_DEADLINE_SECONDS", "0", "больше 0"),
+        ("KWORK_ABSENT_AFTER_SECONDS", "29", "не меньше KWORK_DEADLINE_SECONDS"),
+        ("KWORK_WRITE_HOLD_SECONDS", "0.5", "не меньше 1"),
+        ("KWORK_WRITE_HOLD_SECONDS", "301", "не больше 300"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_rule(

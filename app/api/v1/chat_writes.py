@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Response
 
 from app.api.v1.deps import Operator, UseCases
-from app.api.write_answers import ANSWERS, Asked, Outcome, sent
+from app.api.write_answers import ANSWERS, Asked, Outcome, by, sent
 from app.domain.access import Caller
 from app.domain.errors import Invalid
 from app.domain.writes import WriteAction
@@ -56,6 +56,7 @@ async def send_message(
         "username": dialog["username"],
         "file_ids": [str(one) for one in body.files],
         "reply_to": body.reply_to,
+        **by(body.surface),
     }
     return await sent(
         services, caller, how, account_id=dialog["account_id"], action=WriteAction.SEND_MESSAGE,

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Response
 
 from app.api.v1.deps import Operator, UseCases
 from app.api.v1.orders import OrderPath
-from app.api.write_answers import ANSWERS, Asked, Outcome, account_or_only, sent
+from app.api.write_answers import ANSWERS, Asked, Outcome, account_or_only, by, sent
 from app.domain.access import Caller
 from app.domain.errors import Invalid, NotFound
 from app.domain.listing import OrderId, OrderKind
@@ -59,6 +59,7 @@ async def respond_to_project(
         "duration_days": body.duration_days,
         "title": body.title,
         "file_ids": [str(one) for one in body.files],
+        **by(body.surface),
     }
     return await sent(
         services, caller, how, account_id=account_id, action=WriteAction.RESPOND,
@@ -125,6 +126,7 @@ async def _deliver(
         "message": body.message.strip(),
         "file_ids": [str(one) for one in body.files],
         "stage_ids": body.stages,
+        **by(body.surface),
     }
     return await sent(
         services, caller, how, account_id=account_id, action=WriteAction.DELIVER,

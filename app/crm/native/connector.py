@@ -6,10 +6,10 @@ from urllib.parse import quote
 import httpx2
 import orjson
 
+from app.crm.check import run_steps
 from app.crm.http import Answer, FencedHttp, Headers, Limits, Unclear, Unsent
 from app.crm.native.answers import Record, Unreadable, crm_id, parsed, record_in, records_in
 from app.crm.native.bodies import BodyWriter
-from app.crm.native.check import run_steps
 from app.crm.native.errors import Refusals
 from app.crm.native.settings import NativeSettings
 from app.domain.crm import ConnectionReport, Contact, Entity, JsonBody, Lead, LookupUnsupported, Saved

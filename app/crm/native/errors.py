@@ -4,29 +4,17 @@ Writes and reads differ: an unclear write may have happened (``Ambiguous``), an 
 (``Unavailable``).
 """
 
-import base64
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Final
-from urllib.parse import quote
 
-import httpx2
 import orjson
 
+from app.crm.cleaning import Cleaner
 from app.crm.http import Answer
+from app.crm.waiting import retry_after
 from app.domain.errors import Ambiguous, AuthExpired, Blocked, RateLimited, Rejected, Unavailable, VendorError
 
 Family = type[VendorError]
-
-RETRY_AFTER_DEFAULT: Final = 10.0
-"""Seconds to wait after a 429 that names no usable time."""
-RETRY_AFTER_CAP: Final = 3600.0
-MESSAGE_CAP: Final = 300
-SCAN_CAP: Final = 4000
-"""How much of a message is cleaned; the rest is dropped, after secrets were taken out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +47,7 @@ class Refusals:
     """Turns an answer into one of our families, in the CRM's words but without this connection's secrets."""
 
     def __init__(self, api_key: str) -> None:
-        self._secrets = sorted(_spellings(api_key), key=len, reverse=True)
+        self.clean = Cleaner(api_key)
 
     def of_status(self, answer: Answer, *, write: bool) -> VendorError:
         """The error for a status outside 2xx."""
@@ -88,43 +76,6 @@ class Refusals:
             return "JSON в ответе испорчен"
         return self.clean(message) or "без объяснения"
 
-    def clean(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        text = " ".join("".join(c if c.isprintable() else " " for c in text[:SCAN_CAP]).split())
-        return text if len(text) <= MESSAGE_CAP else text[: MESSAGE_CAP - 1] + "…"
-
-
-def retry_after(headers: httpx2.Headers) -> float:
-    """Seconds to wait, from a number or an HTTP date; never negative, never over ``RETRY_AFTER_CAP``."""
-    value = headers.get("retry-after", "").strip()
-    if not value or len(value) > 100:
-        return RETRY_AFTER_DEFAULT
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = _seconds_until(value, headers.get("date"))
-    if not math.isfinite(seconds) and seconds != math.inf:
-        return RETRY_AFTER_DEFAULT
-    return RETRY_AFTER_DEFAULT if seconds < 0 else min(seconds, RETRY_AFTER_CAP)
-
-
-def _seconds_until(value: str, server_now: str | None) -> float:
-    """By the server's own clock where it tells it, so that a wrong clock on either side does no harm."""
-    try:
-        until = _aware(parsedate_to_datetime(value))
-    except ValueError:
-        return -1.0
-    try:
-        now = _aware(parsedate_to_datetime(server_now)) if server_now else datetime.now(UTC)
-    except ValueError:
-        now = datetime.now(UTC)
-    return max((until - now).total_seconds(), 0.0)
-
-
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
 
 def _message(body: object, depth: int = 4) -> str:
     """The first text under the usual names; lists and field maps are joined."""
@@ -141,11 +92,3 @@ def _message(body: object, depth: int = 4) -> str:
             return text
     fields = ((name, _message(value, depth - 1)) for name, value in list(body.items())[:5])
     return "; ".join(f"{name}: {text}" for name, text in fields if text)
-
-
-def _spellings(secret: str) -> Iterator[str]:
-    """The ways a secret may come back in somebody's message."""
-    yield secret
-    yield quote(secret, safe="")
-    yield orjson.dumps(secret).decode()[1:-1]
-    yield base64.b64encode(secret.encode()).decode().rstrip("=")

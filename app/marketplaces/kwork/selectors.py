@@ -80,6 +80,68 @@ class OfferPage:
     """What people read [LIVE]."""
 
 
+class OfferFill:
+    """What a person touches on the offer form; see ``OfferPage``."""
+
+    TEXT: Final = (
+        'div.trumbowyg-editor.js-stopwords-check, .trumbowyg-editor[placeholder*="решать задачу"], '
+        'textarea[name="description"]'
+    )
+    """The first that is seen [CODE]."""
+    PRICE: Final = "input#offer-custom-price"
+    """[CODE]"""
+    TITLE: Final = '[contenteditable][placeholder="Введите название заказа"]'
+    """Two, for wide and narrow screens: the one that is seen [CODE]."""
+    DURATION: Final = ".v-select.duration-select"
+    DURATION_OPTION: Final = ".vs__dropdown-option"
+    """[CODE]"""
+    DURATION_TEXT: Final = r"^\s*{days}\s*(д|$)"
+    """«7 дней», «7 дн.» [unverified]."""
+    WHOLE: Final = ".offer-payment-type__item"
+    """The first pays for the whole at once [CODE / unverified]."""
+    SUBMIT: Final = "Предложить"
+    """Name of the button [CODE]."""
+    FILES: Final = 'input[type="file"]'
+    """[unverified]"""
+
+
+class MessageFill:
+    """What a person touches on the page of a dialog."""
+
+    FORM: Final = "form#new_message"
+    """[CAP]"""
+    TEXT: Final = 'textarea[name="message_body"]'
+    """[CODE]"""
+    SUBMIT: Final = "Отправить"
+    """Name of the button [unverified]."""
+    FILES: Final = 'input[type="file"]'
+    """[unverified]"""
+
+
+class HandInFill:
+    """What a person touches on an order's page to hand it in. Nobody has published that page: all of it are
+    guesses from what sellers tell each other [unverified].
+    """
+
+    OPEN: Final = r"^\s*сдать (выполненную )?работу\s*$"
+    """Name of the button that opens the form, in any case."""
+    SUBMIT: Final = r"^\s*(отправить на проверку|сдать (выполненную )?работу|отправить)\s*$"
+    """Name of the button in the form."""
+    FORM: Final = "form, [role=dialog], .popup, .modal"
+    """Where the button to send stands once the form is open: the last such place that is seen and has it."""
+    STAGE: Final = 'input[type="checkbox"][value="{id}"]'
+    FILES: Final = 'input[type="file"]'
+    DONE_WORDS: Final = "на проверке"
+    """In lower case, on the order's page after handing in."""
+
+
+class FormComplaint:
+    """What a form says when it does not take what was typed."""
+
+    PLACES: Final = '.k-input__error, .error-message, [role="alert"], .form-error'
+    """The first two [CODE], the others [unverified]."""
+
+
 class GigFormPage:
     """``/edit?id=<gig>``, the form of a gig."""
 

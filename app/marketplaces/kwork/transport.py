@@ -182,7 +182,7 @@ class Transport:
             if marker is not None:
                 await marker()
             answer = await self._exchange(way, request, write, deadline_seconds or self._deadline)
-        self._refuse(answer, write)
+        refuse_status(answer, write)
         return answer
 
     @asynccontextmanager
@@ -274,18 +274,6 @@ class Transport:
             raise LayoutChanged("Kwork перенаправляет на чужой адрес", path="redirect")
         return target.raw_path.decode("ascii", "replace")
 
-    @staticmethod
-    def _refuse(answer: Answer, write: bool) -> None:
-        if answer.status == 403:
-            raise Blocked("Kwork отказывает этому адресу или аккаунту (HTTP 403).", code="kwork_blocked")
-        if answer.redirect is not None and answer.redirect.startswith("/not_access.php"):
-            raise Blocked("Kwork показывает страницу для заблокированных посетителей.", code="kwork_blocked")
-        if answer.status == 429:
-            wait = retry_after_seconds(answer.headers.get("retry-after")) or DEFAULT_RETRY_SECONDS
-            raise RateLimited("Kwork просит обращаться реже.", retry_after=wait)
-        if answer.status >= 500:
-            _refuse_server_error(answer, write)
-
 
 class ForbiddenPath(Exception):
     """A mistake of ours, not of Kwork: a method outside the allow-list was about to be called."""
@@ -306,6 +294,19 @@ class MarkedWithoutNeed(ForbiddenPath):
     """A call that may be repeated came with a marker: the ledger would take it for a sent one."""
 
     why = "may be repeated and needs no marker"
+
+
+def refuse_status(answer: Answer, write: bool) -> None:
+    """Raises what the status alone says: ``Blocked``, ``RateLimited``, ``Maintenance``, ``Unavailable``, ``Ambiguous``."""
+    if answer.status == 403:
+        raise Blocked("Kwork отказывает этому адресу или аккаунту (HTTP 403).", code="kwork_blocked")
+    if answer.redirect is not None and answer.redirect.startswith("/not_access.php"):
+        raise Blocked("Kwork показывает страницу для заблокированных посетителей.", code="kwork_blocked")
+    if answer.status == 429:
+        wait = retry_after_seconds(answer.headers.get("retry-after")) or DEFAULT_RETRY_SECONDS
+        raise RateLimited("Kwork просит обращаться реже.", retry_after=wait)
+    if answer.status >= 500:
+        _refuse_server_error(answer, write)
 
 
 def _refuse_server_error(answer: Answer, write: bool) -> None:

@@ -12,11 +12,17 @@ from playwright.async_api import BrowserContext
 from app.core.settings import Settings
 from app.domain.errors import Unavailable
 from app.domain.kwork import Message, Page, Project, ProjectFilter, WebSession
+from app.domain.writing import Answered, Marker, PlannedCall
 from app.marketplaces.kwork.browser.chromium import Chromium
 from app.marketplaces.kwork.browser.dialog import read_dialog_page
 from app.marketplaces.kwork.browser.exchange import read_exchange_page
+from app.marketplaces.kwork.browser.gate import Gate
 from app.marketplaces.kwork.browser.hosts import AllowedHosts
 from app.marketplaces.kwork.browser.login import LoginAttempt
+from app.marketplaces.kwork.browser.page_work import work_page
+from app.marketplaces.kwork.browser.relay import Relay
+from app.marketplaces.kwork.hosts import KworkHosts
+from app.marketplaces.kwork.transport import Pace
 from app.marketplaces.kwork.web.reading import Reading
 
 
@@ -26,7 +32,9 @@ class KworkBrowser:
     def __init__(self, settings: Settings) -> None:
         self._web_url = settings.kwork_web_url
         self._hosts = AllowedHosts(settings.kwork_web_url)
+        self._kwork_hosts = KworkHosts(settings.kwork_web_url)
         self._deadline = settings.kwork_sign_in_seconds
+        self._answer_seconds = settings.kwork_deadline_seconds
         self._chromium = Chromium(settings.chromium_path, idle_seconds=settings.chromium_idle_seconds)
 
     @property
@@ -71,13 +79,30 @@ class KworkBrowser:
                 page, self._web_url, wanted, number, with_session=session is not None
             )
 
+    async def work_page(
+        self, session: WebSession, call: PlannedCall, marker: Marker, *, pace: Pace
+    ) -> Answered:
+        """Fills in a page of Kwork and sends it, once; see ``page_work.work_page``."""
+        async with (
+            Relay(self._kwork_hosts) as relay,
+            self._chromium.context(**_agent(session), proxy={"server": relay.address}) as context,
+        ):
+            gate = Gate(self._web_url, call, marker, hosts=self._kwork_hosts, relay=relay, pace=pace)
+            await context.add_cookies(list(session.cookies))  # type: ignore[arg-type]
+            return await work_page(
+                context,
+                call,
+                gate,
+                web_url=self._web_url,
+                seconds=self._deadline,
+                answer_seconds=self._answer_seconds,
+            )
+
     @asynccontextmanager
     async def _context(self, session: WebSession | None) -> AsyncIterator[BrowserContext]:
         """A private context with the session's cookies, for as long as the deadline allows."""
         cookies: list[Any] = list(session.cookies) if session else []
-        agent = session.user_agent if session else None
-        options: dict[str, Any] = {"user_agent": agent} if agent else {}
-        async with self._chromium.context(**options) as context:
+        async with self._chromium.context(**_agent(session)) as context:
             await self._hosts.guard(context)
             await context.add_cookies(cookies)
             try:
@@ -89,6 +114,11 @@ class KworkBrowser:
     async def close(self) -> None:
         """Ends Chromium; it starts again when needed."""
         await self._chromium.close()
+
+
+def _agent(session: WebSession | None) -> dict[str, Any]:
+    """The browser that signed in, by its name."""
+    return {"user_agent": session.user_agent} if session and session.user_agent else {}
 
 
 def _too_slow() -> Unavailable:

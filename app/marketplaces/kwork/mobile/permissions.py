@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from app.domain.kwork import OrderStatus
 from app.domain.writing import CancelReason, OrderPermissions
 from app.marketplaces.kwork.mapping import event_kind, order_status, taken_into_work
@@ -9,11 +11,12 @@ from app.marketplaces.kwork.mobile.calls import Calls
 from app.marketplaces.kwork.mobile.envelope import rows_of
 from app.marketplaces.kwork.mobile.orders import Row, stage
 from app.marketplaces.kwork.mobile.readers import flag, word
-from app.marketplaces.kwork.mobile.thread import tracks
-from app.marketplaces.kwork.values import Fields, drifted, identifier, integer, label
+from app.marketplaces.kwork.mobile.thread import Track, tracks
+from app.marketplaces.kwork.values import Fields, drifted, identifier, integer, label, unix
 
 CANCEL_PROPOSED = "cancel_proposed"
 STAGES_OFFERED = "stages_counter_offered"
+_NEWEST = 20
 _RUNNING = (OrderStatus.NEW, OrderStatus.IN_PROGRESS)
 
 
@@ -30,7 +33,8 @@ async def order_permissions(calls: Calls, order_id: int) -> OrderPermissions:
         raise drifted(order.at(Row.ID), "names another order")
     kinds = {event_kind(track.may(integer, "type_id")) for track in rows_of(page, "key_tracks")}
     status = order_status(order.need(integer, Row.STATUS), in_work=taken_into_work(kinds))
-    waiting = await _waiting(calls, order_id, page)
+    events = await tracks(calls, order_id)
+    waiting = _waiting(events, page)
     asked = [track for kind, track in waiting if kind == CANCEL_PROPOSED]
     offered = [track for kind, track in waiting if kind == STAGES_OFFERED]
     buyer_id = buyer.may(identifier, "id")
@@ -47,6 +51,7 @@ async def order_permissions(calls: Calls, order_id: int) -> OrderPermissions:
         suggestion_open=any(_by_seller(track, buyer_id) is False for track in offered),
         buyer_id=buyer_id,
         buyer_username=buyer.may(label, "username") or "",
+        newest_events=_newest(events),
     )
 
 
@@ -56,13 +61,17 @@ def _taken(status: OrderStatus, kinds: set[str]) -> bool | None:
     return taken_into_work(kinds) if status in _RUNNING else None
 
 
-async def _waiting(calls: Calls, order_id: int, page: Fields) -> list[tuple[str, Fields]]:
+def _newest(events: Sequence[Fields]) -> tuple[int, ...]:
+    dated = sorted((event.need(unix, Track.AT), event.need(identifier, Track.ID)) for event in events)
+    return tuple(number for _, number in dated[-_NEWEST:])
+
+
+def _waiting(events: Sequence[Fields], page: Fields) -> list[tuple[str, Fields]]:
     """Events that wait for an answer, oldest first, with their kinds."""
     wanted = {track.may(integer, "track_id") for track in rows_of(page, "attention_tracks")}
-    rows = await tracks(calls, order_id)
     return [
         (event_kind(row.may(integer, "type")), row)
-        for row in rows
+        for row in events
         if row.need(identifier, "id") in wanted or rows_of(row, "actions")
     ]
 

@@ -93,6 +93,27 @@ ALLOWED: Final = (
 )
 
 
+OF_THE_PAGE: Final = (
+    "/api/validation/checktext",  # LIVE
+    "/wants/portfolio",  # LIVE
+    "/temp-image-upload",  # LIVE
+    "/api/user/checknotify",  # LIVE
+    "/api/user/checkworkeroffers",  # LIVE
+    "/want-search/suggest",  # LIVE
+)
+"""What pages send by themselves beside ``ALLOWED`` and nobody else sees: let out of a page that is filled in."""
+
+NEVER_BY_PAGE: Final = re.compile(
+    "pay|refill|withdraw|cancel|arbitrage|dispute|delete|remove|password|logout"
+)
+"""Where the path of a page's call is not known, one that looks like this is stopped."""
+
+
+def is_harmless(method: str, path: str) -> bool:
+    """May a page that is filled in send this at any time? Everything else goes out once, marked, or not at all."""
+    return method in ("GET", "HEAD") or path in OF_THE_PAGE or allows(method, path) is Leave.FREELY
+
+
 def allows(method: str, path: str) -> Leave:
     """The allow-list, handed to ``Transport``."""
     for entry in ALLOWED:

@@ -1,0 +1,8 @@
+"""A stand per kind of CRM for the contract suite. A new kind adds its class to `STANDS`."""
+
+from tests.crm_stands.interface import Call, CrmStand, StoredContact, StoredLead
+from tests.crm_stands.native import NativeStand
+
+STANDS: dict[str, type[CrmStand]] = {stand.kind: stand for stand in (NativeStand,)}
+
+__all__ = ["STANDS", "Call", "CrmStand", "StoredContact", "StoredLead"]
