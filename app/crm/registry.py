@@ -6,6 +6,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
+from app.crm.bitrix24 import Bitrix24Connector, Bitrix24Settings
 from app.crm.guarded import GuardedTransport
 from app.crm.native import NativeConnector, NativeSettings
 from app.crm.profile import ProfileSettings, profile_connector
@@ -22,6 +23,7 @@ class CrmKind:
 
 
 CRM_KINDS: Final[Mapping[str, CrmKind]] = {
+    "bitrix24": CrmKind(Bitrix24Settings, Bitrix24Connector),
     "native": CrmKind(NativeSettings, NativeConnector),
     "profile": CrmKind(ProfileSettings, profile_connector),
 }
