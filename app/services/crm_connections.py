@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from app.core.settings import Settings
+from app.crm.profile import named_by, profile_in
 from app.crm.registry import build_connector, check_settings
 from app.domain.crm import CrmConnector
 from app.domain.errors import Conflict
@@ -68,6 +69,24 @@ def _bitrix24(settings: Settings, tenant_id: str) -> dict[str, Any]:
     }
 
 
+def _profile(settings: Settings, tenant_id: str) -> dict[str, Any]:
+    """The key is the profile's first secret unless the settings name it. The tenant goes where the profile asks for
+    it; tenants of a CRM that does not ask are told apart by a prefix of their keys."""
+    given = dict(settings.crm_settings)
+    if file := given.pop("profile_file", None):
+        given["profile"] = profile_in(str(file))
+    secrets, values = named_by(given)
+    own = str(given.get("key_prefix", ""))
+    asks = "tenant_id" in values
+    return {
+        **given,
+        "base_url": settings.crm_api_url or given.get("base_url"),
+        "secrets": {**dict.fromkeys(secrets[:1], _key(settings)), **given.get("secrets", {})},
+        "values": {**({"tenant_id": tenant_id} if asks else {}), **given.get("values", {})},
+        "key_prefix": own if asks or tenant_id == FIRST_TENANT else f"{own}{tenant_id}/",
+    }
+
+
 def _key(settings: Settings) -> str:
     assert settings.crm_api_key is not None
     return settings.crm_api_key.get_secret_value()
@@ -76,4 +95,5 @@ def _key(settings: Settings) -> str:
 _GIVEN: Final[Mapping[str, Callable[[Settings, str], dict[str, Any]]]] = {
     "bitrix24": _bitrix24,
     "native": _native,
+    "profile": _profile,
 }

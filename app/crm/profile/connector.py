@@ -30,6 +30,7 @@ class ProfileConnector:
     def __init__(self, settings: ProfileSettings, transport: httpx2.AsyncBaseTransport | None = None) -> None:
         self._profile = settings.ready
         self._common: Values = {"values": settings.given}
+        self._prefix = settings.key_prefix
         self._door = Door(settings, transport)
         self._judge = Judge(self._door.refusals)
         self._reader = Reader(self._profile, self._common, self._door, self._judge)
@@ -39,13 +40,13 @@ class ProfileConnector:
         self._loses_keys = False
 
     async def create_lead(self, lead: Lead) -> Saved:
-        return await self._create(Entity.LEAD, lead.external_id, self._lead(lead))
+        return await self._create(Entity.LEAD, self._prefix + lead.external_id, self._lead(lead))
 
     async def update_lead(self, crm_id: str, lead: Lead) -> Saved:
         return await self._update(Entity.LEAD, crm_id, self._lead(lead))
 
     async def create_contact(self, contact: Contact) -> Saved:
-        return await self._create(Entity.CONTACT, contact.external_id, self._contact(contact))
+        return await self._create(Entity.CONTACT, self._prefix + contact.external_id, self._contact(contact))
 
     async def update_contact(self, crm_id: str, contact: Contact) -> Saved:
         return await self._update(Entity.CONTACT, crm_id, self._contact(contact))
@@ -57,7 +58,7 @@ class ProfileConnector:
         return _body(self._profile.resources[Entity.CONTACT].create, self._contact(contact))
 
     async def find(self, entity: Entity, external_id: str) -> str | None:
-        return await self._reader.find(entity, external_id)
+        return await self._reader.find(entity, self._prefix + external_id)
 
     async def check(self) -> ConnectionReport:
         """The profile's own questions, what set-up makes, and a look-up of what cannot be there."""
@@ -73,19 +74,20 @@ class ProfileConnector:
         await self._door.aclose()
 
     def _lead(self, lead: Lead) -> Values:
-        return {**self._common, "lead": lead_values(lead, self._profile.stages)}
+        return {**self._common, "lead": lead_values(lead, self._profile.stages, self._prefix)}
 
     def _contact(self, contact: Contact) -> Values:
-        return {**self._common, "contact": contact_values(contact)}
+        return {**self._common, "contact": contact_values(contact, self._prefix)}
 
     async def _create(self, entity: Entity, external_id: str, values: Values) -> Saved:
+        """``external_id`` here and below: with the connection's prefix."""
         create = self._profile.resources[entity].create
         body = _body(create, values)
         await self._expect_set_up()
         if not self._profile.resources[entity].source.create.look_first:
             return await self._send_new(entity, external_id, values, body)
         async with self._keys.alone(external_id):
-            known = await self.find(entity, external_id)
+            known = await self._reader.find(entity, external_id)
             if known is not None:
                 return Saved(known, created=False)
             return await self._send_new(entity, external_id, values, body)
@@ -112,7 +114,7 @@ class ProfileConnector:
         if key is None and named is not None and resource.reading is not None and resource.reading.key:
             key = ask(resource.reading.key, await self._reader.get(resource.reading.path, {"id": named}))
         if key is None and resource.lookup is not None:
-            found = await self.find(entity, external_id)
+            found = await self._reader.find(entity, external_id)
             if found is not None and named in (None, found):
                 return found
         if named is None or key != external_id:

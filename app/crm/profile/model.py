@@ -200,7 +200,7 @@ class Profile(Part):
 
     @model_validator(mode="after")
     def _steps_have_names_of_their_own(self) -> "Profile":
-        names = [step.name for step in (*self.check, *self.set_up)] + ["lookup"]
+        names = [*(step.name for step in self.check), *(step.name for step in self.set_up), "lookup"]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise worded("same_name", f"в check и set_up есть шаги с одним именем: {', '.join(twice)}")
         return self

@@ -20,13 +20,13 @@ PAGE: Final = frozenset({"number", "size", "offset"})
 Values = dict[str, Any]
 
 
-def lead_values(lead: Lead, stages: Mapping[LeadStatus, str | int]) -> Values:
-    """``stage`` is the CRM's word for ``status``. Raises ``ValueError`` for a deadline without a time zone."""
+def lead_values(lead: Lead, stages: Mapping[LeadStatus, str | int], prefix: str = "") -> Values:
+    """``stage`` is the CRM's word for ``status``; ``prefix`` stands before every key. Raises ``ValueError`` for a deadline without a time zone."""
     if lead.deadline is not None and lead.deadline.tzinfo is None:
         raise ValueError("a deadline without a time zone")
     kind, kwork_id = _kwork_key(lead.external_id)
     return {
-        "external_id": lead.external_id,
+        "external_id": prefix + lead.external_id,
         "kind": kind,
         "kwork_id": kwork_id,
         "name": lead.name,
@@ -36,16 +36,16 @@ def lead_values(lead: Lead, stages: Mapping[LeadStatus, str | int]) -> Values:
         "status": lead.status.value,
         "stage": stages.get(lead.status),
         "contact_id": lead.contact_id,
-        "contact_external_id": lead.contact_external_id,
+        "contact_external_id": lead.contact_external_id and prefix + lead.contact_external_id,
         "url": lead.url,
         "deadline": lead.deadline,
         "metadata": Loose(lead.metadata),
     }
 
 
-def contact_values(contact: Contact) -> Values:
+def contact_values(contact: Contact, prefix: str = "") -> Values:
     return {
-        "external_id": contact.external_id,
+        "external_id": prefix + contact.external_id,
         "kwork_id": _kwork_key(contact.external_id)[1],
         "name": contact.name,
         "email": contact.email,

@@ -1,11 +1,14 @@
 """Settings of one tenant's connection by profile: the profile, and beside it what it only names."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 
 from app.crm.profile.compiled import ReadyProfile, ready
-from app.crm.profile.faults import worded
+from app.crm.profile.faults import faults, worded
+from app.crm.profile.language import Refused
 from app.crm.profile.reading import MOST_BYTES, preset_names
 from app.crm.profile.templates import TemplateFailed, TextTemplate
 from app.crm.roots import root_of
@@ -29,6 +32,13 @@ class ProfileSettings(BaseModel):
     )
     secrets: dict[str, SecretStr] = Field(default_factory=dict, description="By the names in the profile.")
     values: dict[str, Text | int] = Field(default_factory=dict, description="By the names in the profile.")
+
+    key_prefix: str = Field(
+        default="",
+        pattern=r"^[!-~]*$",
+        max_length=100,
+        description="Before every key, where tenants share one account of the CRM.",
+    )
 
     total_timeout_seconds: float = Field(default=15.0, gt=0, le=120, description="For one whole exchange.")
     max_answer_bytes: int = Field(
@@ -128,3 +138,20 @@ def _header(name: str, template: TextTemplate, values: dict[str, Any]) -> str:
     if not 0 < len(value) <= 4000 or not all(" " <= character <= "~" for character in value):
         raise TemplateFailed(f"headers.{name}", "значение заголовка — от 1 до 4000 знаков ASCII")
     return value.strip()
+
+
+def named_by(given: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """The secrets and the values that settings' profile asks for. Raises pydantic's ``ValidationError``."""
+    source = ready(given.get("profile") or f"extends: {given.get('preset')}").source
+    return list(source.secrets), list(source.values)
+
+
+def profile_in(file: str) -> str:
+    """The text of a profile's file. Raises pydantic's ``ValidationError`` when it cannot be read."""
+    try:
+        return Path(file).read_text("utf-8")
+    except (OSError, UnicodeDecodeError, ValueError):
+        unread = Refused(
+            "profile_file", "файл профиля не читается: проверьте путь, права и кодировку (UTF-8)"
+        )
+        raise faults([("profile_file", unread)]) from None
