@@ -6,8 +6,10 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from app.crm.amocrm import AmoConnector, AmoSettings
 from app.crm.native import NativeConnector, NativeSettings
 from app.domain.crm import CrmConnector
+from app.domain.tokens import TokenKeeper
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +17,12 @@ class CrmKind:
     """How a kind of CRM is set up and built."""
 
     settings_model: type[BaseModel]
-    build: Callable[[Any], CrmConnector]
+    build: Callable[[Any, TokenKeeper | None], CrmConnector]
 
 
 CRM_KINDS: Final[Mapping[str, CrmKind]] = {
-    "native": CrmKind(NativeSettings, NativeConnector),
+    "amocrm": CrmKind(AmoSettings, AmoConnector),
+    "native": CrmKind(NativeSettings, lambda settings, _: NativeConnector(settings)),
 }
 
 
@@ -28,8 +31,11 @@ def check_settings(kind: str, settings: Mapping[str, object]) -> None:
     CRM_KINDS[kind].settings_model.model_validate(settings)
 
 
-def build_connector(kind: str, settings: Mapping[str, object]) -> CrmConnector:
-    """A fresh connector of one tenant. Raises ``KeyError`` for an unknown kind and pydantic's
-    ``ValidationError`` (without values) for settings that do not fit."""
+def build_connector(
+    kind: str, settings: Mapping[str, object], keeper: TokenKeeper | None = None
+) -> CrmConnector:
+    """A fresh connector of one tenant. Raises ``KeyError`` for an unknown kind, pydantic's
+    ``ValidationError`` (without values) for settings that do not fit, and plain ``ValueError`` where they need
+    a ``keeper`` of OAuth tokens and none is given."""
     entry = CRM_KINDS[kind]
-    return entry.build(entry.settings_model.model_validate(settings))
+    return entry.build(entry.settings_model.model_validate(settings), keeper)

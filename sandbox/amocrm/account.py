@@ -15,6 +15,37 @@ USER = 504141
 ENTITIES = ("leads", "contacts")
 
 
+def _own_fields() -> list[Record]:
+    return [
+        {"id": 101, "name": "Телефон", "type": "multitext", "code": "PHONE", "entity_type": "contacts"},
+        {"id": 102, "name": "Email", "type": "multitext", "code": "EMAIL", "entity_type": "contacts"},
+    ]
+
+
+def _pipelines() -> list[Record]:
+    return [
+        _pipeline(MAIN_PIPELINE, "Воронка", {FIRST_STAGE: "Новая", WORK_STAGE: "В работе", REVIEW_STAGE: "Проверка"}),
+        _pipeline(OTHER_PIPELINE, "Партнёры", {OTHER_STAGE: "Заявка"}),
+    ]  # fmt: skip
+
+
+def _pipeline(pipeline_id: int, name: str, stages: dict[int, str]) -> Record:
+    all_stages = {pipeline_id + 1: "Неразобранное", **stages, WON: "Успешно реализовано"}
+    all_stages[LOST] = "Закрыто и не реализовано"
+    return {
+        "id": pipeline_id,
+        "name": name,
+        "is_main": pipeline_id == MAIN_PIPELINE,
+        "is_archive": False,
+        "_embedded": {
+            "statuses": [
+                {"id": status_id, "name": title, "pipeline_id": pipeline_id, "type": int(number == 0)}
+                for number, (status_id, title) in enumerate(all_stages.items())
+            ]
+        },
+    }
+
+
 @dataclass(slots=True)
 class Habits:
     """How this account differs from others; tests switch these."""
@@ -39,7 +70,7 @@ class Account:
     records: dict[str, dict[int, Record]] = field(default_factory=lambda: {name: {} for name in ENTITIES})
     fields: dict[str, list[Record]] = field(default_factory=lambda: {"leads": [], "contacts": _own_fields()})
     notes: list[Record] = field(default_factory=list)
-    pipelines: list[Record] = field(default_factory=lambda: _pipelines())
+    pipelines: list[Record] = field(default_factory=_pipelines)
     _ids: Iterator[int] = field(default_factory=lambda: itertools.count(28433001))
 
     def add(self, entity: str, values: Record) -> Record:
@@ -75,34 +106,3 @@ class Account:
             if pipeline["id"] == pipeline_id
             for status in pipeline["_embedded"]["statuses"]
         )
-
-
-def _own_fields() -> list[Record]:
-    return [
-        {"id": 101, "name": "Телефон", "type": "multitext", "code": "PHONE", "entity_type": "contacts"},
-        {"id": 102, "name": "Email", "type": "multitext", "code": "EMAIL", "entity_type": "contacts"},
-    ]
-
-
-def _pipelines() -> list[Record]:
-    return [
-        _pipeline(MAIN_PIPELINE, "Воронка", {FIRST_STAGE: "Новая", WORK_STAGE: "В работе", REVIEW_STAGE: "Проверка"}),
-        _pipeline(OTHER_PIPELINE, "Партнёры", {OTHER_STAGE: "Заявка"}),
-    ]  # fmt: skip
-
-
-def _pipeline(pipeline_id: int, name: str, stages: dict[int, str]) -> Record:
-    all_stages = {pipeline_id + 1: "Неразобранное", **stages, WON: "Успешно реализовано"}
-    all_stages[LOST] = "Закрыто и не реализовано"
-    return {
-        "id": pipeline_id,
-        "name": name,
-        "is_main": pipeline_id == MAIN_PIPELINE,
-        "is_archive": False,
-        "_embedded": {
-            "statuses": [
-                {"id": status_id, "name": title, "pipeline_id": pipeline_id, "type": int(number == 0)}
-                for number, (status_id, title) in enumerate(all_stages.items())
-            ]
-        },
-    }

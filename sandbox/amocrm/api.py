@@ -148,7 +148,7 @@ class Api:
         return admitted
 
     def _count(self, request: Request) -> None:
-        """Raises `Refused` (429) for what comes too quickly; its body is no JSON, as people report."""
+        """Raises `Refused` (429) for what comes too quickly."""
         limit = self.account.habits.per_second
         now = self.account.now()
         while self._calls and self._calls[0] <= now - 1:

@@ -1,8 +1,9 @@
 """A stand per kind of CRM for the contract suite. A new kind adds its class to `STANDS`."""
 
+from tests.crm_stands.amocrm import AmoStand
 from tests.crm_stands.interface import Call, CrmStand, StoredContact, StoredLead
 from tests.crm_stands.native import NativeStand
 
-STANDS: dict[str, type[CrmStand]] = {stand.kind: stand for stand in (NativeStand,)}
+STANDS: dict[str, type[CrmStand]] = {stand.kind: stand for stand in (AmoStand, NativeStand)}
 
 __all__ = ["STANDS", "Call", "CrmStand", "StoredContact", "StoredLead"]
