@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-_MARGIN: Final = 0.05
+_MARGIN: Final = 0.1
 """Seconds added to the window: calls do not travel equally fast."""
 
 
