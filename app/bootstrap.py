@@ -24,6 +24,7 @@ from app.core.secrets import ServiceSecrets, load_secrets
 from app.core.servers import Servers, start_servers
 from app.core.settings import Settings
 from app.core.tokens import SharedSecretTokens
+from app.crm.registry import CRM_KINDS
 from app.marketplaces.kwork.browser import KworkBrowser
 from app.repositories.tenants import all_tenants
 from app.services.authenticate import Authenticator, Login, TenantRules
@@ -124,13 +125,18 @@ def _crm_connectors(settings: Settings) -> CrmConnectors:
     connectors = CrmConnectors(settings)
     try:
         connectors.check_settings()
+    except KeyError:
+        raise SettingsError(
+            f"CRM_KIND: такого вида CRM нет, бывает {', '.join(sorted(CRM_KINDS))}."
+        ) from None
     except ValidationError as error:
         raise SettingsError(refusal(error, _crm_setting)) from None
     return connectors
 
 
 def _crm_setting(field: str) -> str:
-    return {"base_url": "CRM_API_URL", "api_key": "CRM_API_KEY"}.get(field, f"CRM_SETTINGS, поле {field}")
+    names = {"base_url": "CRM_API_URL", "api_key": "CRM_API_KEY", "webhook_url": "CRM_API_KEY"}
+    return names.get(field, f"CRM_SETTINGS, поле {field}")
 
 
 @dataclass(frozen=True, slots=True)

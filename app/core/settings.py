@@ -66,6 +66,7 @@ class Settings(BaseSettings):
     postgres_pool_size: Annotated[int, Field(ge=1, le=200)] = 10
     redis_url: SecretStr | None = None
 
+    crm_kind: str = "native"
     crm_api_url: str | None = None
     crm_api_key: SecretStr | None = None
     crm_settings: dict[str, Any] = Field(default_factory=dict)

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from pydantic import BaseModel
 
 from app.crm.amocrm import AmoConnector, AmoSettings
+from app.crm.bitrix24 import Bitrix24Connector, Bitrix24Settings
 from app.crm.native import NativeConnector, NativeSettings
 from app.domain.crm import CrmConnector
 from app.domain.tokens import TokenKeeper
@@ -17,12 +18,15 @@ class CrmKind:
     """How a kind of CRM is set up and built."""
 
     settings_model: type[BaseModel]
-    build: Callable[[Any, TokenKeeper | None], CrmConnector]
+    build: Callable[..., CrmConnector]
+    """Of settings; with ``keeps_tokens`` of settings and a ``TokenKeeper | None``."""
+    keeps_tokens: bool = False
 
 
 CRM_KINDS: Final[Mapping[str, CrmKind]] = {
-    "amocrm": CrmKind(AmoSettings, AmoConnector),
-    "native": CrmKind(NativeSettings, lambda settings, _: NativeConnector(settings)),
+    "amocrm": CrmKind(AmoSettings, AmoConnector, keeps_tokens=True),
+    "bitrix24": CrmKind(Bitrix24Settings, Bitrix24Connector),
+    "native": CrmKind(NativeSettings, NativeConnector),
 }
 
 
@@ -38,4 +42,5 @@ def build_connector(
     ``ValidationError`` (without values) for settings that do not fit, and plain ``ValueError`` where they need
     a ``keeper`` of OAuth tokens and none is given."""
     entry = CRM_KINDS[kind]
-    return entry.build(entry.settings_model.model_validate(settings), keeper)
+    model = entry.settings_model.model_validate(settings)
+    return entry.build(model, keeper) if entry.keeps_tokens else entry.build(model)

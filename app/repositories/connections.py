@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from app.core.database import TenantConnection
+from app.domain.errors import Conflict
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,9 @@ class Connections:
         self._tenant_id = scope.tenant_id
 
     async def default(self, kind: str) -> CrmConnection:
-        """The connection that the settings ``CRM_API_URL`` and ``CRM_API_KEY`` describe; made on first use."""
+        """The connection that the settings ``CRM_KIND``, ``CRM_API_URL`` and ``CRM_API_KEY`` describe; made on first
+        use. Raises ``Conflict`` when leads of another kind of CRM stand in it: their numbers mean nothing here.
+        """
         await self._connection.execute(
             "INSERT INTO crm_connections (tenant_id, kind, name) VALUES ($1, $2, 'default') ON CONFLICT DO NOTHING",
             self._tenant_id,
@@ -36,4 +39,9 @@ class Connections:
             self._tenant_id,
         )
         assert row is not None
+        if row["kind"] != kind:
+            raise Conflict(
+                f"Лиды этого тенанта уже ведутся в CRM вида {row['kind']}: верните CRM_KIND={row['kind']}.",
+                code="crm_kind_changed",
+            )
         return CrmConnection(**row)

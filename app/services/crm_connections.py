@@ -1,8 +1,9 @@
-"""The tenant's CRM connector from the settings ``CRM_API_URL``, ``CRM_API_KEY`` and ``CRM_SETTINGS``."""
+"""The tenant's CRM connector from the settings ``CRM_KIND``, ``CRM_API_URL``, ``CRM_API_KEY`` and ``CRM_SETTINGS``."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from app.core.settings import Settings
 from app.crm.registry import build_connector, check_settings
@@ -10,19 +11,22 @@ from app.domain.crm import CrmConnector
 from app.domain.errors import Conflict
 from app.repositories.connections import CrmConnection
 
+FIRST_TENANT: Final = "default"
+
 
 class CrmConnectors:
     """Builds a fresh connector per tenant: none is ever shared."""
 
-    kind = "native"
-
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.kind = settings.crm_kind
 
     @property
     def configured(self) -> bool:
         """True when there is a CRM to send to."""
-        return bool(self._settings.crm_api_url and self._settings.crm_api_key)
+        return bool(self._settings.crm_api_key) and (
+            self.kind != "native" or bool(self._settings.crm_api_url)
+        )
 
     def require(self) -> None:
         """Raises ``Conflict`` (``crm_not_configured``) when there is no CRM to send to."""
@@ -33,20 +37,55 @@ class CrmConnectors:
             )
 
     def check_settings(self) -> None:
-        """Raises ``pydantic.ValidationError`` for settings that no connection could be made with."""
+        """Raises ``KeyError`` for a kind that is not known, and ``pydantic.ValidationError`` for settings that no
+        connection could be made with."""
+        given = _GIVEN[self.kind]
         if self.configured:
-            check_settings(self.kind, self._given("default"))
+            check_settings(self.kind, given(self._settings, FIRST_TENANT))
 
     def connect(self, tenant_id: str, connection: CrmConnection) -> CrmConnector:
         """Close it with ``aclose`` after use."""
         self.require()
-        return build_connector(connection.kind, self._given(tenant_id))
+        return build_connector(connection.kind, _GIVEN[connection.kind](self._settings, tenant_id))
 
-    def _given(self, tenant_id: str) -> dict[str, Any]:
-        assert self._settings.crm_api_key is not None
-        return {
-            **self._settings.crm_settings,
-            "base_url": self._settings.crm_api_url,
-            "api_key": self._settings.crm_api_key.get_secret_value(),
-            "tenant_id": tenant_id,
-        }
+
+def _native(settings: Settings, tenant_id: str) -> dict[str, Any]:
+    return {
+        **settings.crm_settings,
+        "base_url": settings.crm_api_url,
+        "api_key": _key(settings),
+        "tenant_id": tenant_id,
+    }
+
+
+def _bitrix24(settings: Settings, tenant_id: str) -> dict[str, Any]:
+    """The key is the webhook's address. Tenants who share the portal are told apart by the mark of their records."""
+    mark = str(settings.crm_settings.get("originator", "KWORK"))
+    return {
+        **settings.crm_settings,
+        "webhook_url": _key(settings),
+        "originator": mark if tenant_id == FIRST_TENANT else f"{mark}-{tenant_id}",
+    }
+
+
+def _amocrm(settings: Settings, tenant_id: str) -> dict[str, Any]:
+    """The key is a long-lived token. Tenants who share the account are told apart by a prefix of their keys."""
+    own = str(settings.crm_settings.get("key_prefix", ""))
+    return {
+        **settings.crm_settings,
+        "base_url": settings.crm_api_url,
+        "api_key": _key(settings),
+        "key_prefix": own if tenant_id == FIRST_TENANT else f"{own}{tenant_id}/",
+    }
+
+
+def _key(settings: Settings) -> str:
+    assert settings.crm_api_key is not None
+    return settings.crm_api_key.get_secret_value()
+
+
+_GIVEN: Final[Mapping[str, Callable[[Settings, str], dict[str, Any]]]] = {
+    "amocrm": _amocrm,
+    "bitrix24": _bitrix24,
+    "native": _native,
+}

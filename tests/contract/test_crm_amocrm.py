@@ -65,6 +65,17 @@ async def test_a_record_of_an_earlier_connection_is_taken_over(stand: AmoStand, 
     await later.aclose()
 
 
+async def test_tenants_who_share_an_account_never_share_a_record(stand: AmoStand, crm: AmoConnector) -> None:
+    other = amo(stand, key_prefix="studio-2/")
+    first = await crm.create_lead(ORDER)
+    assert await other.find(Entity.LEAD, ORDER.external_id) is None
+    second = await other.create_lead(ORDER)
+    assert second.created
+    assert await other.find(Entity.LEAD, ORDER.external_id) == second.crm_id
+    assert await crm.find(Entity.LEAD, ORDER.external_id) == first.crm_id
+    await other.aclose()
+
+
 async def test_a_create_may_go_without_looking_first(stand: AmoStand) -> None:
     crm = amo(stand, look_before_create=False)
     await crm.create_contact(BUYER)

@@ -380,7 +380,7 @@ async def test_an_unclear_note_is_told_as_unclear(hasty: CrmConnector, stand: Cr
     if not isinstance(hasty, TakesNotes):
         pytest.skip(f"{stand.kind} takes no notes")
     lead = await hasty.create_lead(ORDER)
-    stand.bad_day("drops_after_acting", count=1)
+    stand.bad_day("drops_after_acting", on=Call.ADD_NOTE, count=1)
     with pytest.raises(Ambiguous):
         await hasty.add_note(lead.crm_id, Note("kwork:message:5", "Привет", datetime.now(UTC)))
 
@@ -418,7 +418,7 @@ async def test_an_unclear_batch_never_claims_that_nothing_was_sent(
 ) -> None:
     if not isinstance(hasty, TakesBatches):
         pytest.skip(f"{stand.kind} takes one lead at a time")
-    stand.bad_day("cuts_after_acting", count=1)
+    stand.bad_day("cuts_after_acting", on=Call.SAVE_LEADS, count=1)
     changes = [LeadChange(replace(ORDER, external_id=f"kwork:order:{n}")) for n in range(1, 4)]
     outcomes: list[Saved | ServiceError]
     try:

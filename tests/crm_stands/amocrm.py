@@ -18,6 +18,8 @@ _WHERE: Mapping[Call, dict[str, str]] = {
     Call.CREATE_CONTACT: {"method": "POST", "path": "/api/v4/contacts"},
     Call.UPDATE_CONTACT: {"method": "PATCH", "path": "/api/v4/contacts/*"},
     Call.FIND: {"method": "GET"},
+    Call.SAVE_LEADS: {"method": "POST", "path": "/api/v4/leads/complex"},
+    Call.ADD_NOTE: {"method": "POST", "path": "/api/v4/leads/*"},
 }
 _STATUSES = {
     FIRST_STAGE: LeadStatus.NEW,

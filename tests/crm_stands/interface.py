@@ -18,6 +18,8 @@ class Call(StrEnum):
     CREATE_CONTACT = "create_contact"
     UPDATE_CONTACT = "update_contact"
     FIND = "find"
+    SAVE_LEADS = "save_leads"
+    ADD_NOTE = "add_note"
 
 
 @dataclass(frozen=True, slots=True)

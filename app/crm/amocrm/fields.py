@@ -48,6 +48,7 @@ class Fields:
 
     def __init__(self, settings: AmoSettings) -> None:
         self.keys = {Entity.LEAD: settings.lead_key_field, Entity.CONTACT: settings.contact_key_field}
+        self.prefix = settings.key_prefix
         self._details = settings.details
 
     def wanted(self, entity: Entity) -> Sequence[CustomField]:
@@ -66,14 +67,20 @@ class Fields:
     def key_value(self, entity: Entity, external_id: str) -> JsonBody:
         key = self.keys[entity]
         name: JsonBody = {"field_id": int(key)} if key.isdigit() else {"field_code": key}
-        return {**name, "values": [{"value": external_id}]}
+        return {**name, "values": [{"value": self.prefix + external_id}]}
 
     def carries(self, entity: Entity, record: Mapping[str, object], external_id: str) -> bool:
         """Whether the record's key field holds exactly this key."""
-        return external_id in self.keys_of(entity, record)
+        return self.prefix + external_id in self._values(entity, record)
 
-    def keys_of(self, entity: Entity, record: Mapping[str, object]) -> list[object]:
-        """What stands in the record's key field: nothing, or one value."""
+    def key_of(self, entity: Entity, record: Mapping[str, object]) -> str | None:
+        """The key of a record of ours, without its prefix."""
+        for value in self._values(entity, record):
+            if isinstance(value, str) and value.startswith(f"{self.prefix}kwork:"):
+                return value.removeprefix(self.prefix)
+        return None
+
+    def _values(self, entity: Entity, record: Mapping[str, object]) -> list[object]:
         rows = record.get("custom_fields_values")
         found: list[object] = []
         for row in rows if isinstance(rows, list) else []:

@@ -25,7 +25,7 @@ class Lookup:
     async def find(self, entity: Entity, external_id: str) -> str | None:
         """The oldest record with this key. Raises ``LookupUnsupported`` when too much came back to see it all."""
         path = PATHS[entity]
-        params = {"query": external_id, "order[id]": "asc"}
+        params = {"query": self._fields.prefix + external_id, "order[id]": "asc"}
         async for rows, more in self._client.pages(path, path, params, most=_MOST_PAGES):
             ids = [id_of(row) for row in rows if self._fields.carries(entity, row, external_id)]
             found = [int(one) for one in ids if one is not None]

@@ -82,6 +82,11 @@ class AmoSettings(BaseModel):
         default="KWORK_ID", description="Custom text field for our key: its code (made if missing) or its id."
     )
     contact_key_field: KeyField = "KWORK_ID"
+    key_prefix: str = Field(
+        default="",
+        max_length=120,
+        description="Put before our keys, so that several tenants can share an account without sharing records.",
+    )
     details: bool = Field(
         default=True,
         description="Link, deadline, description and other data of Kwork go into custom fields of their own.",

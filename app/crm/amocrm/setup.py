@@ -142,7 +142,7 @@ class SetUp:
         async for rows, _ in self._client.pages("leads", "leads", params, most=1):
             for row in rows:
                 born = moment_of(row, "created_at")
-                keys = self._fields.keys_of(Entity.LEAD, row)
-                if born is not None and born < seen_before and keys and isinstance(keys[0], str):
-                    return keys[0]
+                key = self._fields.key_of(Entity.LEAD, row)
+                if key is not None and born is not None and born < seen_before:
+                    return key
         return None

@@ -1,0 +1,198 @@
+"""``CrmConnector`` over Bitrix24's ``crm.item.*``.
+
+A portal takes the same key twice without a word, so every create looks the key up first; two creates of one key
+at the same moment are kept apart by the outbox alone (one worker for a connection).
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import httpx2
+import structlog
+
+from app.crm.bitrix24.answers import Unreadable, item_in, numbers_in
+from app.crm.bitrix24.batches import BatchSaver
+from app.crm.bitrix24.bodies import BodyWriter
+from app.crm.bitrix24.contacts import ContactLinks
+from app.crm.bitrix24.items import ItemRef, ItemType, Record, id_in, ref_of
+from app.crm.bitrix24.keys import by_key, find_call, keeps_key, refuse_foreign
+from app.crm.bitrix24.lookups import get_call, with_contact
+from app.crm.bitrix24.notes import add_note
+from app.crm.bitrix24.rest import Call, Rest
+from app.crm.bitrix24.settings import Bitrix24Settings
+from app.crm.bitrix24.setup import SetUp, portal_kind
+from app.crm.bitrix24.stages import leads_at, stages_of
+from app.domain.crm import (
+    CallRate,
+    ConnectionReport,
+    Contact,
+    CrmStage,
+    Entity,
+    JsonBody,
+    Lead,
+    LeadAtCrm,
+    LeadChange,
+    Note,
+    Saved,
+)
+from app.domain.errors import ServiceError, Unavailable
+
+log = structlog.get_logger(__name__)
+
+_RATES: Final = {"standard": CallRate(2.0, 50), "enterprise": CallRate(5.0, 250)}
+"""Per portal and address of the caller [doc limits]."""
+
+
+class Bitrix24Connector:
+    """One tenant's connection; holds a keep-alive pool of its own, so close it with ``aclose``."""
+
+    def __init__(
+        self, settings: Bitrix24Settings, transport: httpx2.AsyncBaseTransport | None = None
+    ) -> None:
+        self._settings = settings
+        self._bodies = BodyWriter(settings)
+        self._rest = Rest(settings, transport)
+        self._contacts = ContactLinks(self._rest, self._bodies)
+        self._kind = None if settings.entity == "auto" else ItemType[settings.entity.upper()]
+
+    @property
+    def call_rate(self) -> CallRate:
+        return _RATES[self._settings.plan]
+
+    @property
+    def batch_size(self) -> int:
+        return self._settings.batch_size
+
+    async def create_lead(self, lead: Lead) -> Saved:
+        kind = await self._lead_kind()
+        body = self._bodies.new_lead(lead, kind)
+        found = await self._find(kind, lead.external_id)
+        if found is not None:
+            return Saved(str(found), created=False)
+        return self._judge(await self._rest.write(Call("crm.item.add", body)), lead, None, kind)
+
+    async def update_lead(self, crm_id: str, lead: Lead) -> Saved:
+        kind = await self._lead_kind()
+        ref = ref_of(crm_id, kind)
+        contacts = None
+        if lead.contact_id is not None:
+            record = await self._get(ref)
+            refuse_foreign(record, self._bodies.key(lead.external_id))
+            contacts = with_contact(numbers_in(record.get("contactIds")), lead.contact_id)
+        body = self._bodies.changed_lead(lead, ref, ours=kind, contact_ids=contacts)
+        saved = self._judge(await self._rest.write(Call("crm.item.update", body)), lead, ref, ref.kind)
+        return Saved(crm_id, created=saved.created)
+
+    async def save_leads(self, changes: Sequence[LeadChange]) -> list[Saved | ServiceError]:
+        """At most ``batch_size``; the sending is told in two calls of the portal's rate."""
+        if len(changes) > self.batch_size:
+            raise ValueError(f"at most {self.batch_size} leads in one call")
+        kind = await self._lead_kind()
+
+        def judge(result: object, lead: Lead, ref: ItemRef | None) -> Saved:
+            return self._judge(result, lead, ref, ref.kind if ref else kind)
+
+        return await BatchSaver(self._rest, self._bodies, kind, judge).save(changes)
+
+    async def create_contact(self, contact: Contact) -> Saved:
+        body = self._bodies.new_contact(contact)
+        found = await self._find(ItemType.CONTACT, contact.external_id)
+        if found is not None:
+            return Saved(str(found), created=False)
+        known = await self._contacts.known(contact) if self._settings.link_contacts else None
+        if known is not None:
+            linked = self._bodies.linked_contact(contact, known)
+            result = await self._rest.write(Call("crm.item.update", linked))
+            return self._judge(result, contact, known, ItemType.CONTACT)
+        return self._judge(
+            await self._rest.write(Call("crm.item.add", body)), contact, None, ItemType.CONTACT
+        )
+
+    async def update_contact(self, crm_id: str, contact: Contact) -> Saved:
+        ref = ref_of(crm_id, ItemType.CONTACT)
+        missing: list[Record] = []
+        if contact.phone or contact.email:
+            record = await self._get(ref)
+            refuse_foreign(record, self._bodies.key(contact.external_id))
+            missing = self._contacts.missing(contact, record)
+        body = self._bodies.changed_contact(contact, ref, missing)
+        return self._judge(
+            await self._rest.write(Call("crm.item.update", body)), contact, ref, ItemType.CONTACT
+        )
+
+    def lead_body(self, lead: Lead) -> JsonBody:
+        """Raises ``Unavailable`` while ``entity`` is ``auto`` and the portal was not asked yet: any call asks it."""
+        if self._kind is None:
+            raise Unavailable(
+                "Ещё не известно, ведёт ли портал лиды: сначала проверьте подключение.",
+                code="portal_mode_unknown",
+            )
+        return self._bodies.new_lead(lead, self._kind)
+
+    def contact_body(self, contact: Contact) -> JsonBody:
+        return self._bodies.new_contact(contact)
+
+    async def find(self, entity: Entity, external_id: str) -> str | None:
+        kind = ItemType.CONTACT if entity is Entity.CONTACT else await self._lead_kind()
+        found = await self._find(kind, external_id)
+        return None if found is None else str(found)
+
+    async def add_note(self, lead_crm_id: str, note: Note) -> Saved:
+        return await add_note(self._rest, ref_of(lead_crm_id, await self._lead_kind()), note)
+
+    async def stages(self) -> Sequence[CrmStage]:
+        try:
+            return await stages_of(self._rest, await self._lead_kind())
+        except Unreadable as error:
+            raise self._rest.unclear(str(error), write=False) from None
+
+    async def leads_at(self, crm_ids: Sequence[str]) -> Sequence[LeadAtCrm]:
+        """Only of the kind that is made now: another kind's stages mean nothing here."""
+        kind = await self._lead_kind()
+        refs = {ref.id: crm_id for crm_id in crm_ids if (ref := ref_of(crm_id, kind)).kind is kind}
+        try:
+            return await leads_at(self._rest, kind, refs)
+        except Unreadable as error:
+            raise self._rest.unclear(str(error), write=False) from None
+
+    async def check(self) -> ConnectionReport:
+        return await SetUp(self._rest, self._bodies, self._settings).check()
+
+    async def set_up(self) -> ConnectionReport:
+        return await SetUp(self._rest, self._bodies, self._settings).make()
+
+    async def aclose(self) -> None:
+        await self._rest.aclose()
+
+    async def _lead_kind(self) -> ItemType:
+        if self._kind is None:
+            self._kind = await portal_kind(self._rest)
+        return self._kind
+
+    async def _find(self, kind: ItemType, external_id: str) -> ItemRef | None:
+        key = self._bodies.key(external_id)
+        result = await self._rest.read(find_call(kind, key))
+        try:
+            return by_key(result, kind, key)
+        except Unreadable as error:
+            raise self._rest.unclear(str(error), write=False) from None
+
+    async def _get(self, ref: ItemRef) -> Record:
+        try:
+            return item_in(await self._rest.read(get_call(ref)))
+        except Unreadable as error:
+            raise self._rest.unclear(str(error), write=False) from None
+
+    def _judge(self, result: object, sent: Lead | Contact, ref: ItemRef | None, kind: ItemType) -> Saved:
+        """Reads a written item back: its answer is the item as the portal keeps it [doc crm.item.add]."""
+        try:
+            record = item_in(result)
+        except Unreadable as error:
+            raise self._rest.unclear(str(error), write=True) from None
+        key = self._bodies.key(sent.external_id)
+        number = id_in(record) or 0
+        if keeps_key(record, key) is False or (ref is not None and ref.id != number):
+            raise self._rest.unclear("the portal answered with another record", write=True)
+        if keeps_key(record, key) is None:
+            log.warning("bitrix24_key_is_not_kept", key=key["originId"])
+        return Saved(str(ref or ItemRef(kind, number)), created=ref is None)
