@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from app.core.database import Database
+from app.services import push_deliveries
 from tests.crm_stands import STANDS, Call, CrmStand
-from tests.outbox import Outbox
+from tests.crm_stands.amocrm import AmoStand
+from tests.outbox import TENANT, Outbox
 
 KINDS = sorted(set(STANDS) - {"native"})  # test_push_deliveries has it in depth
 
@@ -48,3 +50,27 @@ async def test_orders_become_one_lead_each_though_answers_are_lost(stand: CrmSta
     await outbox.queue(2, title="Сайт под ключ")
     await outbox.drain()
     assert sorted(lead.name for lead in await stand.leads()) == ["Сайт", "Сайт", "Сайт под ключ"]
+
+
+@pytest.mark.parametrize("stand", ["amocrm"], indirect=True)
+async def test_a_crm_without_our_fields_gets_them_before_its_first_lead(
+    stand: AmoStand, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(push_deliveries, "_SET_UP_AGAIN", 0.0)
+    stand.account.fields["leads"].clear()
+    stand.faults.add("block_403", surface=stand.surface, path="/api/v4/leads/custom_fields")
+    await outbox.queue(1)
+    await outbox.push.drain(TENANT)
+    assert await stand.leads() == []
+    health = outbox.push.health[TENANT]
+    assert (health.ok, health.code) == (False, "crm_set_up_failed")
+    assert (await outbox.states())["kwork:order:1"] == "pending"
+
+    stand.faults.clear()
+    stand.journal.clear()
+    await outbox.drain()
+    assert [lead.key for lead in await stand.leads()] == ["kwork:order:1"]
+    assert outbox.push.health[TENANT].ok
+    await outbox.queue(2)
+    await outbox.drain()
+    assert len(stand.journal.find(path="/api/v4/account")) == 1  # not set up again
