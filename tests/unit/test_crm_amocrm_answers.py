@@ -178,3 +178,9 @@ def test_a_batch_refused_without_names_is_refused_as_a_whole() -> None:
     results = asyncio.run(outcome(lambda crm: crm.save_leads(CHANGES[::2]), lambda *_: answer))
     assert [type(one) for one in results] == [Rejected, Rejected]
     assert "code 244" in results[0].detail
+
+
+def test_json_under_a_pages_media_type_is_unclear() -> None:
+    answer = (200, "text/html", json.dumps(COMPLEX[:1]).encode())
+    result = asyncio.run(outcome(WRITES["create_lead"], lambda *_: answer, look_before_create=False))
+    assert isinstance(result, Ambiguous)
