@@ -108,7 +108,7 @@ class Incoming:
             return
         if filename is None:
             fields.append((name, content.decode("utf-8", "replace")))
-        else:
+        elif filename or content:  # a file input left empty sends a part without either
             mime = headers.get("content-type", "application/octet-stream")
             self.uploads.append(Upload(name, filename, mime, content))
 

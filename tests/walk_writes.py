@@ -34,6 +34,9 @@ class Desk:
 
     def __init__(self, walk: Walk, stand: Stand) -> None:
         self.walk, self.stand = walk, stand
+        dialog = next(row for row in walk.ask("GET", "chat")["items"] if row["can_write"])
+        self.dialog = dialog["id"]
+        self.buyer = dialog["partner"]["id"]
         self.plain = self._order()
         self.staged = self._order("take", stages=STAGES)
         self.agreed, self.declined = (self._order("take", stages=STAGES) for _ in range(2))
@@ -46,14 +49,12 @@ class Desk:
         answered = stand.add_project(price=5000)["id"]
         self.offer, self.offered = stand.add_offer(answered)["id"], answered
         self.gig = stand.add_gig(account=stand.username, title="Кворк для проверки")["id"]
-        stand.add_message("Вы тут?", account=stand.username)
+        stand.add_message("Вы тут?", account=stand.username, from_id=self.buyer)
         kinds = {"kinds": ["order", "gig", "dialog", "offer"], "account_id": walk.account_id}
         walk.ask("POST", "crm-sync/sync-orders", json=kinds)
-        unread = walk.ask("GET", "chat", params={"unread": "true"})["items"]
-        self.dialog = unread[0]["id"]
 
     def _order(self, *moves: str, **more: Any) -> int:
-        order: int = self.stand.add_order(account=self.stand.username, **more)["id"]
+        order: int = self.stand.add_order(account=self.stand.username, payer_id=self.buyer, **more)["id"]
         for move in moves:
             self.stand.advance_order(order, move)
         return order

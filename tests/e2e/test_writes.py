@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from app.marketplaces.kwork.browser.chromium import has_chromium
 from tests.service import Api, Service
 from tests.stand import Stand
 
@@ -228,3 +229,69 @@ def test_switched_off_answers_with_a_code(office: Api) -> None:
         assert (found["status"], found["code"]) == (403, "writes_off")
     finally:
         office.call("PUT", "/tenant/settings", json={"writes": {"mode": "direct"}})
+
+
+BY_BROWSER = pytest.mark.skipif(not has_chromium(None), reason="no Chromium on this machine")
+
+
+@BY_BROWSER
+def test_an_offer_goes_through_the_real_form_when_the_tenant_wants_it(office: Api, stand: Stand) -> None:
+    project = open_project(stand)
+    path, body = (
+        f"/orders/project-{project['id']}/respond",
+        {"message": OFFER, "price": 5000, "duration_days": 7},
+    )
+    usual = office.call("POST", path, json=body, params={"dry_run": True})["requests"]
+    office.call("PUT", "/tenant/settings", json={"writes": {"respond_by_browser": True}})
+    try:
+        (shown,) = office.call("POST", path, json=body, params={"dry_run": True})["requests"]
+        before = stand.mark()
+        written = office.call("POST", path, json=body)
+    finally:
+        office.call("PUT", "/tenant/settings", json={"writes": {"respond_by_browser": False}})
+    assert {call["surface"] for call in usual} == {"web"}
+    assert (shown["surface"], shown["page"]) == ("browser", f"/new_offer?project={project['id']}")
+    assert (written["state"], written["payload"]["surface"]) == ("succeeded", "browser")
+    assert written["outcome"]["surface"] == "browser"
+    assert written["outcome"]["offer_id"] in {offer["id"] for offer in stand.offers()}
+    assert effects(stand, before) == ["offer created"]
+
+
+@BY_BROWSER
+def test_a_message_on_the_dialogs_page_whose_answer_was_lost_is_found_again(
+    office: Api, stand: Stand
+) -> None:
+    dialog = office.call("GET", "/chat")["items"][1]
+    before = stand.mark()
+    stand.fault("drop", path="/sendmessage", when="after", count=1)
+    body = {"message": "Пишу со страницы «диалога»", "surface": "browser"}
+    written = office.call("POST", f"/chat/{dialog['id']}/send", json=body)
+    assert written["state"] == "reconciled_done", written
+    assert effects(stand, before).count("message sent") == 1
+    quoting = {**body, "message": "Ещё", "reply_to": 7}
+    assert (
+        refused(office, "POST", f"/chat/{dialog['id']}/send", json=quoting)["code"] == "reply_not_by_browser"
+    )
+
+
+@BY_BROWSER
+def test_handing_in_on_the_page_is_off_until_allowed_and_takes_files(office: Api, stand: Stand) -> None:
+    order = running_order(stand)
+    synced(office)
+    uploaded = office.call("POST", "/files", files=[("files", ("итог.txt", "Итог".encode()))])["items"][0]
+    path = f"/orders/order-{order['id']}/deliver"
+    body = {"message": "Готово", "files": [uploaded["id"]], "surface": "browser"}
+    before = stand.mark()
+    off = refused(office, "POST", path, json=body)
+    assert (off["status"], off["code"]) == (409, "hand_in_by_browser_off")
+    assert effects(stand, before) == []
+    office.call("PUT", "/tenant/settings", json={"writes": {"hand_in_by_browser": True}})
+    try:
+        handed_in = office.call("POST", path, json=body)
+    finally:
+        office.call("PUT", "/tenant/settings", json={"writes": {"hand_in_by_browser": False}})
+    assert handed_in["state"] == "succeeded", handed_in
+    assert [step["action"] for step in handed_in["steps"]] == ["hand_in", "send_message"]
+    found = stand.order(order["id"])
+    assert (found["status"], handed_in["outcome"]["verified"]) == (4, True)
+    assert effects(stand, before) == ["order: hand_in", "track message sent"]

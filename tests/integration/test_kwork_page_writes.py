@@ -9,25 +9,28 @@ from typing import Any
 
 import pytest
 
+from app.core.pace import Pace
 from app.domain.errors import (
     Ambiguous,
     AuthExpired,
     Blocked,
     CapabilityUnavailable,
-    LayoutChanged,
     RateLimited,
     Rejected,
     Unavailable,
     VendorError,
 )
 from app.domain.kwork import Surface
-from app.marketplaces.kwork.browser import form_page
+from app.marketplaces.kwork.browser import chromium, form_page
 from app.marketplaces.kwork.browser.chromium import has_chromium
+from app.marketplaces.kwork.browser.page_work import PageChanged
 from app.marketplaces.kwork.browser.relay import Relay
 from app.marketplaces.kwork.errors import SessionLostMidway
 from app.marketplaces.kwork.transport import UnmarkedCall
+from app.services.kwork_client import PAGE_WEIGHT
 from tests.page_writing import HAND_IN, MESSAGE, OFFER, PAGE_DEEDS, PageDeed, PageWriter, text_file
 from tests.tcp_proxy import TcpProxy
+from tests.tls_front import tls_front
 
 pytestmark = pytest.mark.skipif(not has_chromium(None), reason="no Chromium on this machine")
 
@@ -86,7 +89,15 @@ async def test_on_a_good_day_it_is_done_once_behind_the_mark_with_its_file(
     assert {row["headers"]["host"] for row in arrived} == {page_writer.stand.web.removeprefix("http://")}
 
 
-async def test_the_offer_form_makes_its_calls_in_their_documented_order(page_writer: PageWriter) -> None:
+async def test_the_offer_form_makes_its_calls_in_their_documented_order_at_the_accounts_pace(
+    page_writer: PageWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paid: list[int] = []
+
+    async def pay(pace: Pace, weight: int = 1) -> None:
+        paid.append(weight)
+
+    monkeypatch.setattr(Pace, "__call__", pay)
     async with page_writer.client() as client:
         call = OFFER.plan(page_writer, client.writing)
         mark = page_writer.mark_of(OFFER)
@@ -103,6 +114,7 @@ async def test_the_offer_form_makes_its_calls_in_their_documented_order(page_wri
         "/projects/check_is_template",
         "/api/offer/createoffer",
     ]
+    assert paid == [PAGE_WEIGHT, 1]
     told = rows[-1]["body"]
     assert {name: told[name] for name in ("wantId", "kwork_price", "kwork_duration", "kwork_name")} == {
         name: fields[name] for name in ("wantId", "kwork_price", "kwork_duration", "kwork_name")
@@ -229,6 +241,25 @@ async def test_what_chromium_would_send_again_by_itself_is_stopped_by_the_relay(
     assert [row["effects"] for row in page_writer.sent(MESSAGE, mark)] == [["message sent"]] * 2
 
 
+@pytest.mark.parametrize("narrowed", [True, False], ids=["narrowed", "control"])
+async def test_over_tls_as_on_the_live_site_a_lost_answer_is_not_sent_again_either(
+    page_writer: PageWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, narrowed: bool
+) -> None:
+    if not narrowed:
+        monkeypatch.setattr(Relay, "narrow", lambda self: None)
+    async with tls_front(int(page_writer.stand.web.rpartition(":")[2]), tmp_path) as (address, trusting):
+        monkeypatch.setattr(chromium, "FLAGS", (*chromium.FLAGS, trusting))
+        clients, browser = page_writer.clients_with_chromium_at(address, seconds=30)
+        async with clients.for_account(page_writer.access) as client:
+            mark = page_writer.mark_of(MESSAGE)
+            page_writer.stand.fault("drop", path=MESSAGE.wire, when="after")
+            with pytest.raises(VendorError):
+                await client.writing.carry_out(MESSAGE.plan(page_writer, client.writing), mark)
+        await browser.close()
+    arrived = [row["effects"] for row in page_writer.sent(MESSAGE, mark)]
+    assert arrived == [["message sent"]] * (1 if narrowed else 2)
+
+
 async def test_a_line_gone_at_that_moment_lets_nothing_out_and_a_silent_one_leaves_it_open(
     page_writer: PageWriter,
 ) -> None:
@@ -260,7 +291,7 @@ async def test_a_hand_in_of_a_stage_names_it_and_one_that_is_not_there_sends_not
     stage = page_writer.stage(order, 0)
     async with page_writer.client() as client:
         mark = page_writer.mark_of(HAND_IN)
-        with pytest.raises(LayoutChanged):
+        with pytest.raises(PageChanged):
             await client.writing.carry_out(client.writing.hand_in_by_page(order, stage_ids=[1]), mark)
         assert mark.arrived == []
         await client.writing.carry_out(client.writing.hand_in_by_page(order, stage_ids=[stage]), mark)
@@ -274,7 +305,7 @@ async def test_a_page_that_would_hand_in_at_the_first_click_sends_nothing(
         call = HAND_IN.plan(page_writer, client.writing)
         mark = page_writer.mark_of(HAND_IN)
         page_writer.stand.fault("asked", path=HAND_IN.page, name="hands_in_at_once")
-        with pytest.raises(LayoutChanged):
+        with pytest.raises(PageChanged):
             await client.writing.carry_out(call, mark)
     assert (mark.arrived, page_writer.sent(HAND_IN, mark)) == ([], [])
 
@@ -293,6 +324,17 @@ async def test_an_order_that_cannot_be_handed_in_now_is_told_before_the_mark(pag
         with pytest.raises(Rejected) as refused:
             await client.writing.carry_out(client.writing.hand_in_by_page(page_writer.order()), mark)
     assert (refused.value.code, mark.arrived) == ("kwork_page_without_form", [])
+
+
+async def test_a_page_of_somebody_else_is_not_written_to(page_writer: PageWriter) -> None:
+    somebody, other = page_writer.stand.add_user(), page_writer.stand.add_user()
+    async with page_writer.client() as client:
+        mark = page_writer.mark_of(MESSAGE)
+        call = client.writing.message_by_page(somebody["username"], other["user_id"], "Добрый день!")
+        with pytest.raises(PageChanged) as refused:
+            await client.writing.carry_out(call, mark)
+    assert refused.value.path == "page.request.msgto"
+    assert (mark.arrived, page_writer.sent(MESSAGE, mark)) == ([], [])
 
 
 async def test_without_a_session_or_chromium_it_cannot_be_planned(page_writer: PageWriter) -> None:

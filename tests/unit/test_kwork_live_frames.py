@@ -89,4 +89,6 @@ def test_whatever_comes_is_no_error(anything: str | bytes) -> None:
 def test_hints_add_up() -> None:
     one, two = Hint(dialogs=True, user_ids=frozenset({1})), Hint(orders=True, usernames=frozenset({"b"}))
     assert one | two == Hint(orders=True, dialogs=True, user_ids=frozenset({1}), usernames=frozenset({"b"}))
+    assert one | Hint(offers=True) == Hint(dialogs=True, offers=True, user_ids=frozenset({1}))
+    assert Hint(offers=True)
     assert not Hint()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 from playwright.async_api import BrowserContext
 from playwright.async_api import Error as PlaywrightError
 
-from app.domain.errors import Ambiguous, ServiceError, Unavailable, VendorError
+from app.domain.errors import Ambiguous, LayoutChanged, Rejected, ServiceError, Unavailable, VendorError
 from app.domain.writing import Answered, PlannedCall
 from app.marketplaces.kwork.browser.form_page import FormPage
 from app.marketplaces.kwork.browser.gate import Gate
@@ -23,11 +24,26 @@ from app.marketplaces.kwork.browser.offer_form import send_offer
 from app.marketplaces.kwork.multipart import SLOWEST_UPLOAD
 from app.marketplaces.kwork.web import csrf, paths
 
+log = logging.getLogger(__name__)
+
 _BY_PAGE: Final[Mapping[str, Callable[[FormPage], Awaitable[Answered]]]] = {
     paths.OFFER_FORM: send_offer,
     paths.INBOX: send_message,
     paths.TRACK: hand_in,
 }
+
+
+class PageChanged(Rejected):
+    """The page is not as expected, nothing has left. Another way may do, so this breaks no account's readings."""
+
+    code = "kwork_page_changed"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"Страница Kwork не такая, как ожидалось ({path}): ничего не отправлено. Отправьте обычным способом "
+            "(surface = usual) или сообщите разработчику."
+        )
+        self.path = path
 
 
 async def work_page(
@@ -69,7 +85,11 @@ async def work_page(
 
 def _told(failed: Exception, may_have_left: bool) -> Exception:
     """The text of the browser's own errors is dropped: it quotes what was typed."""
-    if isinstance(failed, ServiceError) and (may_have_left or not isinstance(failed, Ambiguous)):
+    if isinstance(failed, LayoutChanged) and not may_have_left:
+        log.warning("a page of Kwork is not as expected: %s", failed.path)
+        return PageChanged(failed.path)
+    is_told = isinstance(failed, ServiceError) and not isinstance(failed, LayoutChanged)
+    if is_told and (may_have_left or not isinstance(failed, Ambiguous)):
         return failed
     if may_have_left:
         return Ambiguous("Страница Kwork не досказала ответ: выполнено ли действие, неизвестно.")
