@@ -127,7 +127,7 @@ def _crm_connectors(settings: Settings) -> CrmConnectors:
         connectors.check_settings()
     except KeyError:
         raise SettingsError(
-            f"CRM_KIND: такого вида CRM нет, бывает {', '.join(sorted(CRM_KINDS))}."
+            f"CRM_KIND: такого вида CRM нет, бывает {', '.join(sorted(CRM_KINDS))}; как указать — в env.template."
         ) from None
     except ValidationError as error:
         raise SettingsError(refusal(error, _crm_setting)) from None

@@ -71,6 +71,7 @@ def test_a_host_that_is_none_is_told(unstarted: Service, stand: Stand) -> None:
         ("PORT", "eight thousand"),
         ("CRM_SETTINGS", "{"),
         ("CRM_SETTINGS", '{"colour": 1}'),
+        ("CRM_KIND", "nearly"),
         ("REDIS_URL", "x"),
     ],
 )

@@ -332,6 +332,31 @@ def test_no_wait_is_unreasonable(time: object) -> None:
     assert 1 <= times.wait("m", time) <= 600
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": "", "result": {"item": {"id": 5, "originId": "order:1"}}},
+        {"result": {"item": {"id": 5, "originId": "order:9"}}},
+        {"result": {"item": {"id": 6, "originId": "order:1"}}},
+        {"result": {"item": {"id": True}}},
+        {"result": {"item": []}},
+        {"result": True},
+        [],
+    ],
+)
+async def test_a_success_that_proves_nothing_is_unclear(body: object) -> None:
+    crm = Bitrix24Connector(of(entity="deal"), Scripted([(200, body)]))
+    with pytest.raises(Ambiguous):
+        await crm.update_lead("D_5", LEAD)
+
+
+async def test_a_record_whose_key_the_portal_does_not_show_is_saved_all_the_same() -> None:
+    answers = [(200, {"result": {"items": []}}), (200, {"result": {"item": {"id": 5, "originId": None}}})]
+    assert await Bitrix24Connector(of(entity="deal"), Scripted(answers)).create_lead(LEAD) == Saved(
+        "D_5", created=True
+    )
+
+
 # Whatever comes back, only what the port declares comes out.
 
 _WORDS = st.sampled_from(
