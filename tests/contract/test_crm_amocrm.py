@@ -9,7 +9,7 @@ import pytest
 
 from app.crm.amocrm import AmoConnector
 from app.domain.crm import Contact, Entity, Lead, LeadChange, LeadStatus, LookupUnsupported, Saved
-from app.domain.errors import Ambiguous, RateLimited, Rejected
+from app.domain.errors import Ambiguous, RateLimited, Rejected, Unavailable
 from sandbox.amocrm.account import MAIN_PIPELINE, OTHER_PIPELINE, OTHER_STAGE, REVIEW_STAGE, WON
 from tests.crm_stands import Call
 from tests.crm_stands.amocrm import AmoStand
@@ -128,6 +128,27 @@ async def test_a_contact_known_later_is_linked_once(stand: AmoStand, crm: AmoCon
         await crm.update_lead(saved.crm_id, replace(ORDER, contact_id=buyer.crm_id))
     assert stand.done().count("contact linked") == 1
     assert (await stand.leads())[0].contact_id == buyer.crm_id
+
+
+async def test_a_changed_lead_is_never_told_as_not_sent(stand: AmoStand) -> None:
+    crm = amo(stand)
+    saved, buyer = await crm.create_lead(ORDER), await crm.create_contact(BUYER)
+    changed = replace(ORDER, name="Иначе", contact_id=buyer.crm_id)
+
+    async def unsent(method: str, path: str, body: Any) -> None:
+        assert path.endswith("link")
+        raise Unavailable("no free connection")
+
+    patched = crm._client.write
+    crm._client.write = lambda method, path, body: (  # type: ignore[method-assign, assignment]
+        patched(method, path, body) if method == "PATCH" else unsent(method, path, body)
+    )
+    with pytest.raises(Ambiguous):
+        await crm.update_lead(saved.crm_id, changed)
+    with pytest.raises(Ambiguous):
+        await crm.save_leads([LeadChange(changed, saved.crm_id)])
+    assert lead_of(stand, saved)["name"] == "Иначе"
+    await crm.aclose()
 
 
 async def test_two_orders_of_one_buyer_are_never_one_lead(stand: AmoStand, crm: AmoConnector) -> None:

@@ -110,8 +110,9 @@ class Batches:
             if len(items) == 1:
                 items[0].outcome = error
         except ServiceError as error:
+            told = Ambiguous(error.detail) if isinstance(error, Unavailable) else error
             for item in items:
-                item.outcome = error
+                item.outcome = told  # changed already, so never «nothing was sent»
 
     async def _create(self, items: list[_Item]) -> None:
         rows = await self._send("POST", "leads/complex", items, complex_rows)

@@ -35,7 +35,7 @@ from app.domain.crm import (
     Note,
     Saved,
 )
-from app.domain.errors import ServiceError
+from app.domain.errors import Ambiguous, ServiceError, Unavailable
 from app.domain.tokens import TokenKeeper
 
 Rows = Callable[[object], list[Record]]
@@ -76,7 +76,10 @@ class AmoConnector:
         saved = await self._update(Entity.LEAD, crm_id, changes)
         if lead.contact_id is not None:
             contact = {"to_entity_id": number(lead.contact_id), "to_entity_type": "contacts"}
-            await self._client.write("POST", f"leads/{number(crm_id)}/link", [contact])
+            try:
+                await self._client.write("POST", f"leads/{number(crm_id)}/link", [contact])
+            except Unavailable as error:
+                raise Ambiguous(error.detail) from None  # the lead is changed already
         return saved
 
     async def create_contact(self, contact: Contact) -> Saved:
