@@ -15,8 +15,9 @@ def stand() -> Iterator[Stand]:
 
 
 @pytest.fixture
-def kwork_stand(stand: Stand) -> Stand:
-    """The stand with a fresh small world: 30 projects, 16 orders (every status), two accounts."""
+def kwork_stand(stand: Stand) -> Iterator[Stand]:
+    """The stand with a fresh small world: 30 projects, 16 orders (every status), two accounts. Its faults end here."""
     stand.reset(seed=7, projects=30, orders=16, accounts=2, gigs=12, dialogs=8)
     stand.set(strict_signin=False, mobile_key="")
-    return stand
+    yield stand
+    stand.clear_faults()

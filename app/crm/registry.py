@@ -6,11 +6,13 @@ from typing import Final
 
 from pydantic import BaseModel
 
+from app.crm.amocrm import AmoConnector, AmoSettings
 from app.crm.bitrix24 import Bitrix24Connector, Bitrix24Settings
 from app.crm.guarded import GuardedTransport
 from app.crm.native import NativeConnector, NativeSettings
 from app.crm.profile import ProfileSettings, profile_connector
 from app.domain.crm import CrmConnector
+from app.domain.tokens import TokenKeeper
 from app.outside.addresses import AddressGuard
 
 
@@ -20,9 +22,12 @@ class CrmKind:
 
     settings_model: type[BaseModel]
     build: Callable[..., CrmConnector]
+    """Of settings; with ``keeps_tokens`` of settings and a ``TokenKeeper | None``."""
+    keeps_tokens: bool = False
 
 
 CRM_KINDS: Final[Mapping[str, CrmKind]] = {
+    "amocrm": CrmKind(AmoSettings, AmoConnector, keeps_tokens=True),
     "bitrix24": CrmKind(Bitrix24Settings, Bitrix24Connector),
     "native": CrmKind(NativeSettings, NativeConnector),
     "profile": CrmKind(ProfileSettings, profile_connector),
@@ -35,10 +40,17 @@ def check_settings(kind: str, settings: Mapping[str, object]) -> None:
 
 
 def build_connector(
-    kind: str, settings: Mapping[str, object], *, guard: AddressGuard | None = None
+    kind: str,
+    settings: Mapping[str, object],
+    keeper: TokenKeeper | None = None,
+    *,
+    guard: AddressGuard | None = None,
 ) -> CrmConnector:
     """A fresh connector of one tenant; with a ``guard`` where the tenant chose the address. Raises ``KeyError``
-    for an unknown kind and pydantic's ``ValidationError`` (without values) for settings that do not fit."""
+    for an unknown kind, pydantic's ``ValidationError`` (without values) for settings that do not fit, and plain
+    ``ValueError`` where they need a ``keeper`` of OAuth tokens and none is given."""
     entry = CRM_KINDS[kind]
     model = entry.settings_model.model_validate(settings)
-    return entry.build(model) if guard is None else entry.build(model, transport=GuardedTransport(guard))
+    own = {"keeper": keeper} if entry.keeps_tokens else {}
+    guarded = {} if guard is None else {"transport": GuardedTransport(guard)}
+    return entry.build(model, **own, **guarded)

@@ -87,12 +87,24 @@ def _profile(settings: Settings, tenant_id: str) -> dict[str, Any]:
     }
 
 
+def _amocrm(settings: Settings, tenant_id: str) -> dict[str, Any]:
+    """The key is a long-lived token. Tenants who share the account are told apart by a prefix of their keys."""
+    own = str(settings.crm_settings.get("key_prefix", ""))
+    return {
+        **settings.crm_settings,
+        "base_url": settings.crm_api_url,
+        "api_key": _key(settings),
+        "key_prefix": own if tenant_id == FIRST_TENANT else f"{own}{tenant_id}/",
+    }
+
+
 def _key(settings: Settings) -> str:
     assert settings.crm_api_key is not None
     return settings.crm_api_key.get_secret_value()
 
 
 _GIVEN: Final[Mapping[str, Callable[[Settings, str], dict[str, Any]]]] = {
+    "amocrm": _amocrm,
     "bitrix24": _bitrix24,
     "native": _native,
     "profile": _profile,

@@ -88,6 +88,8 @@ class Files:
         Raises ``Invalid`` (``file_not_found``, ``file_expired``, ``file_damaged``, ``file_repeated``) naming
         ``body.<field>.item<n>``. Call ``mark_used`` in the transaction that writes down the use.
         """
+        if not file_ids:
+            return []
         async with self._database.tenant(tenant_id) as scope:
             known = await FileRows(scope).named(file_ids)
         now = datetime.now(UTC)

@@ -73,6 +73,7 @@ class _Sending:
 
     write: Write
     marked: bool = False
+    unclear: bool = False
 
 
 class PerformWrite:
@@ -97,21 +98,23 @@ class PerformWrite:
         self._holder = holder
         self._turns: dict[tuple[UUID, str], asyncio.Lock] = {}
 
-    async def run(self, tenant_id: str, write_id: UUID) -> None:
+    async def run(self, tenant_id: str, write_id: UUID) -> bool:
         """Sends a direct or confirmed write to its end; of one that waits for approval only shows the plan.
 
-        Never raises for what Kwork or the account does: that is in the ledger afterwards.
+        True when its outcome is unclear. Never raises for what Kwork or the account does: that is in the ledger
+        afterwards.
         """
         async with self._database.tenant(tenant_id) as scope:
             write = await Writes(scope).take(write_id, self._holder, self.hold_seconds, _UNSENT)
         if write is None:
-            return
+            return False
+        sending = _Sending(write)
         failpoint("write.taken")
         beat = asyncio.create_task(self._heartbeat(write))
         try:
             # Writes of an account to one target go out in the order in which they were asked for.
             async with self._turns.setdefault((write.account_id, write.target), asyncio.Lock()):
-                await self._work(write)
+                await self._work(sending)
         except WriteLost:
             log.warning("write_lost", write=str(write.id))
         except ServiceError as error:
@@ -121,6 +124,7 @@ class PerformWrite:
             await self._refuse(write, INTERNAL)
         finally:
             beat.cancel()
+        return sending.unclear
 
     async def hands(self, write: Write, client: KworkClient) -> Hands:
         """What the write's handler works with."""
@@ -130,9 +134,9 @@ class PerformWrite:
         before = tuple(step for step in steps if step.step < write.step)
         return Hands(client, self._database, rules, self._files, before)
 
-    async def _work(self, write: Write) -> None:
+    async def _work(self, sending: _Sending) -> None:
+        write = sending.write
         waits_for_person = write.mode is WriteMode.APPROVAL and write.state is WriteState.PREPARED
-        sending = _Sending(write)
 
         async def work(client: KworkClient) -> None:
             hands = await self.hands(write, client)
@@ -166,11 +170,12 @@ class PerformWrite:
         except ServiceError as error:
             if not sending.marked:
                 raise
-            await self._after_error(write, error)
+            await self._after_error(sending, error)
             return
         except BaseException as error:
             if sending.marked:
                 log.warning("write_unclear", write=str(write.id), error=type(error).__name__)
+                sending.unclear = True
                 await asyncio.shield(self._settle(write, WriteState.UNKNOWN, problem=UNCLEAR))
             raise
         failpoint("write.answered")
@@ -210,13 +215,15 @@ class PerformWrite:
             else:
                 return begun
 
-    async def _after_error(self, write: Write, error: ServiceError) -> None:
+    async def _after_error(self, sending: _Sending, error: ServiceError) -> None:
         """After the mark: a clear no is a no; anything else is unclear."""
+        write = sending.write
         if isinstance(error, Rejected | RateLimited | Unavailable | MarkTooOld):
             await self._settle(write, WriteState.REFUSED, problem=problem_of(error))
             return
         if not isinstance(error, Ambiguous):
             log.warning("write_unclear", write=str(write.id), error=type(error).__name__)
+        sending.unclear = True
         await self._settle(write, WriteState.UNKNOWN, problem=UNCLEAR)
 
     async def _settle(

@@ -23,7 +23,7 @@ import structlog
 from app.core.database import Database, TenantConnection
 from app.core.database_errors import DATABASE_DOWN
 from app.core.patience import when_database_is_back
-from app.domain.crm import CrmConnector, Entity, LookupUnsupported, Saved
+from app.domain.crm import CrmConnector, Entity, LookupUnsupported, NeedsSetUp, Saved
 from app.domain.errors import (
     Ambiguous,
     AuthExpired,
@@ -54,6 +54,8 @@ _CONTACT_WAIT = 0.2
 _SHORT_WAIT = 0.5
 _SHORT_WAITS = 10
 _MIN_LOOKUPS = 2
+_SET_UP_AGAIN = 60.0
+_SET_UP_FAILED = "crm_set_up_failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,9 @@ class PushDeliveries:
         self._holder = f"push-{uuid.uuid4()}"
         self._drains: dict[str, asyncio.Task[None]] = {}
         self.health: dict[str, CrmHealth] = {}
+        self._set_up: set[uuid.UUID] = set()
+        self._set_up_again: dict[uuid.UUID, float] = {}
+        """Monotonic moments before which a failed set-up is not tried again."""
 
     async def drain(self, tenant_id: str) -> None:
         """Sends what is due; returns when nothing is due any more (or the CRM asked to wait)."""
@@ -136,7 +141,8 @@ class PushDeliveries:
         drain = _Drain(self, tenant_id, connection, connector, lease)
         patience = LEASE_SECONDS
         try:
-            await drain.run()
+            if await self._is_set_up(tenant_id, connection, connector):
+                await drain.run()
         except LeaseLost:
             log.warning("push_lease_lost", tenant=tenant_id)
         except asyncio.CancelledError:
@@ -145,6 +151,24 @@ class PushDeliveries:
         finally:
             await connector.aclose()
             await when_database_is_back(lambda: self._give_back(tenant_id, lease), seconds=patience)
+
+    async def _is_set_up(self, tenant_id: str, connection: CrmConnection, connector: CrmConnector) -> bool:
+        """Makes once what the CRM must have before its first lead; while that fails, nothing is sent at all."""
+        if connection.id in self._set_up or not isinstance(connector, NeedsSetUp):
+            return True
+        if time.monotonic() < self._set_up_again.get(connection.id, 0.0):
+            return False
+        report = await connector.set_up()
+        if report.ok:
+            self._set_up.add(connection.id)
+            return True
+        why = " ".join(step.detail for step in report.steps if not step.ok)
+        before = self.health.get(tenant_id)
+        if before is None or before.code != _SET_UP_FAILED:
+            log.warning(_SET_UP_FAILED, tenant=tenant_id, detail=why)
+        self.health[tenant_id] = CrmHealth(False, datetime.now(UTC), _SET_UP_FAILED, why)
+        self._set_up_again[connection.id] = time.monotonic() + _SET_UP_AGAIN
+        return False
 
     async def _give_back(self, tenant_id: str, lease: Lease) -> None:
         async with self._database.tenant(tenant_id) as scope:

@@ -93,9 +93,7 @@ class WritesService:
         Gives back the write as it stands after at most ``wait_seconds``. Raises ``Forbidden`` (``writes_off``),
         ``WriteInTheWay``, ``WriteTooMany``, ``Invalid`` (``idempotency_key_reused``), ``StateForbids``, ``NotFound``.
         """
-        rules = await self._admitted(caller.tenant_id)
-        new = new_write(caller, wanted, rules, key)
-        write, is_new = await self._added(caller.tenant_id, new, rules)
+        write, is_new = await self._added(caller, wanted, key)
         if is_new:
             failpoint("write.added")
             self._start(write)
@@ -265,10 +263,15 @@ class WritesService:
             raise switched_off()
         return rules
 
-    async def _added(self, tenant_id: str, new: NewWrite, rules: WriteRules) -> tuple[Write, bool]:
+    async def _added(self, caller: Caller, wanted: Wanted, key: str | None) -> tuple[Write, bool]:
+        """The write, and whether it is new. One transaction, so that a direct write is soon on its way."""
+        new: NewWrite | None = None
         try:
-            async with self._database.tenant(tenant_id) as scope:
-                writes = Writes(scope)
+            async with self._database.tenant(caller.tenant_id) as scope:
+                writes, rules = Writes(scope), await rules_of(scope)
+                if rules.mode is WriteMode.OFF:
+                    raise switched_off()
+                new = new_write(caller, wanted, rules, key)
                 refuse_forbidden(await Accounts(scope).get(new.account_id))
                 await writes.lock_account(new.account_id)
                 known = await known_by_key(writes, new)
@@ -282,8 +285,8 @@ class WritesService:
                         await writes.add(step)
                 return write, True
         except asyncpg.UniqueViolationError:  # the same key for another account, a moment ago
-            async with self._database.tenant(tenant_id) as scope:
-                known = await known_by_key(Writes(scope), new)
+            async with self._database.tenant(caller.tenant_id) as scope:
+                known = await known_by_key(Writes(scope), new) if new else None
             if known is None:
                 raise
             return known, False
@@ -308,10 +311,7 @@ class WritesService:
         if is_parent:
             await self._deliver.run(tenant_id, write_id)
             return
-        if state is not WriteState.UNKNOWN:
-            await self._perform.run(tenant_id, write_id)
-            state = (await self.get(tenant_id, write_id)).state
-        if state is WriteState.UNKNOWN:
+        if state is WriteState.UNKNOWN or await self._perform.run(tenant_id, write_id):
             await self._reconcile.run(tenant_id, write_id)
             await self._deliver.wake_parent(tenant_id, write_id)
 

@@ -85,6 +85,8 @@ def _measured(
         findings = judged(bed.asked, stand.journal(since=bed.since))
     for line in findings.wrong:
         say(f"  {line}")
+    if not findings.asked:
+        return found
     return _counted(findings, parts) + goals(findings, list(KINDS)) + found
 
 

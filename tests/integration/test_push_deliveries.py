@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -18,24 +17,21 @@ from app.core.database import Database
 from app.crm.registry import build_connector
 from app.domain.crm import CrmConnector
 from app.repositories.connections import Connections, CrmConnection
-from app.repositories.deliveries import _CLAIM, Deliveries, Outgoing
+from app.repositories.deliveries import _CLAIM, Deliveries
 from app.services import push_deliveries
-from app.services.lead_payloads import buyer_contact, order_lead
-from app.services.push_deliveries import PushDeliveries
+from app.services.lead_payloads import order_lead
+from tests.outbox import TENANT, Outbox, queued_order
 from tests.stand import Stand
 
-TENANT = "studio"
 BATCH = push_deliveries._BATCH
 
 
-class Outbox:
-    """A tenant's outbox with its push, as one door for the tests."""
+class DemoOutbox(Outbox):
+    """To the demo CRM of a stand."""
 
     def __init__(self, database: Database, stand: Stand, lag: float) -> None:
-        self.database, self.stand = database, stand
-        self.push = PushDeliveries(
-            database, self._connect, kind="native", concurrency=4, search_lag_seconds=lag
-        )
+        super().__init__(database, "native", self._connect, lag)
+        self.stand = stand
 
     def _connect(self, tenant_id: str, _connection: CrmConnection) -> CrmConnector:
         return build_connector(
@@ -48,27 +44,6 @@ class Outbox:
             },
         )
 
-    async def queue(self, *orders: int, title: str = "Сайт", buyer: int = 7) -> None:
-        items: list[Outgoing] = [buyer_contact(buyer, f"buyer{buyer}", None)]
-        items += [order_lead(_order(order, title, buyer)) for order in orders]
-        async with self.database.tenant(TENANT) as scope:
-            connection = await Connections(scope).default("native")
-            await Deliveries(scope).enqueue(connection.id, None, items)
-
-    async def queue_leads(self, count: int, *, with_contacts: bool = False) -> None:
-        """More than fits into one batch; each lead names a contact of its own, or none."""
-        items: list[Outgoing] = [
-            order_lead(_order(n, "Сайт", n if with_contacts else None)) for n in range(1, count + 1)
-        ]
-        if with_contacts:
-            items += [buyer_contact(n, f"buyer{n}", None) for n in range(1, count + 1)]
-        async with self.database.tenant(TENANT) as scope:
-            connection = await Connections(scope).default("native")
-            await Deliveries(scope).enqueue(connection.id, None, items)
-
-    async def count(self, state: str) -> int:
-        return list((await self.states()).values()).count(state)
-
     @contextlib.asynccontextmanager
     async def two_batches_open(self) -> AsyncIterator[asyncio.Task[None]]:
         """A running push: two batches are claimed, and the CRM holds its answers until the block ends."""
@@ -80,23 +55,6 @@ class Outbox:
         yield push
         self.stand.call("DELETE", f"/faults/{held['id']}")
 
-    async def drain(self) -> None:
-        """Until nothing waits: time is moved instead of slept through."""
-        for _ in range(20):
-            await self.push.drain(TENANT)
-            async with self.database.tenant(TENANT) as scope:
-                moved = await scope.connection.execute(
-                    "UPDATE deliveries SET due_at = now(), sent_at = sent_at - interval '30 seconds' "
-                    "WHERE state IN ('retry', 'unknown', 'pending')"
-                )
-            if moved == "UPDATE 0":
-                return
-
-    async def states(self) -> dict[str, str]:
-        async with self.database.tenant(TENANT) as scope:
-            rows = await scope.connection.fetch("SELECT external_id, state FROM deliveries ORDER BY id")
-        return {row["external_id"]: row["state"] for row in rows}
-
     def records(self) -> dict[str, list[dict[str, Any]]]:
         return httpx2.get(f"{self.stand.crm}/_demo/records", params={"tenant": TENANT}).json()
 
@@ -105,31 +63,14 @@ class Outbox:
 
 
 @pytest.fixture
-async def outbox(database: Database, kwork_stand: Stand) -> AsyncIterator[Outbox]:
-    async with database.shared() as connection:
-        await connection.execute("INSERT INTO tenants (id, name) VALUES ($1, $1)", TENANT)
-    made = Outbox(database, kwork_stand, lag=20.0)
+async def outbox(database: Database, kwork_stand: Stand) -> AsyncIterator[DemoOutbox]:
+    made = DemoOutbox(database, kwork_stand, lag=20.0)
+    await made.open()
     yield made
     await made.push.stop()
 
 
-def _order(order_id: int, title: str, buyer: int | None) -> dict[str, Any]:
-    return {
-        "id": order_id,
-        "account_id": uuid.UUID(int=1),
-        "title": title,
-        "status": "in_progress",
-        "price_kopecks": 150_000,
-        "currency": "RUB",
-        "buyer_id": buyer,
-        "buyer_username": f"buyer{buyer}",
-        "url": f"https://kwork.ru/track?id={order_id}",
-        "deadline_at": None,
-        "details": {},
-    }
-
-
-async def test_an_order_becomes_one_lead_with_its_contact(outbox: Outbox) -> None:
+async def test_an_order_becomes_one_lead_with_its_contact(outbox: DemoOutbox) -> None:
     await outbox.queue(1, 2)
     await outbox.drain()
     found = outbox.records()
@@ -138,7 +79,7 @@ async def test_an_order_becomes_one_lead_with_its_contact(outbox: Outbox) -> Non
     assert {record["contact_id"] for record in found["leads"]} == {found["contacts"][0]["id"]}
 
 
-async def test_the_same_content_again_makes_no_call(outbox: Outbox) -> None:
+async def test_the_same_content_again_makes_no_call(outbox: DemoOutbox) -> None:
     await outbox.queue(1)
     await outbox.drain()
     mark = outbox.stand.mark()
@@ -147,7 +88,7 @@ async def test_the_same_content_again_makes_no_call(outbox: Outbox) -> None:
     assert outbox.stand.journal(surface="crm", since=mark) == []
 
 
-async def test_a_change_updates_the_same_lead(outbox: Outbox) -> None:
+async def test_a_change_updates_the_same_lead(outbox: DemoOutbox) -> None:
     await outbox.queue(1)
     await outbox.drain()
     await outbox.queue(1, title="Сайт под ключ")
@@ -167,7 +108,7 @@ async def test_a_change_updates_the_same_lead(outbox: Outbox) -> None:
     ],
 )
 async def test_a_create_whose_answer_is_lost_is_found_and_adopted(
-    outbox: Outbox, kind: str, params: dict[str, Any]
+    outbox: DemoOutbox, kind: str, params: dict[str, Any]
 ) -> None:
     outbox.stand.fault(kind, surface="crm", method="POST", count=2, **params)
     await outbox.queue(1)
@@ -178,7 +119,7 @@ async def test_a_create_whose_answer_is_lost_is_found_and_adopted(
     assert set((await outbox.states()).values()) == {"done"}
 
 
-async def test_while_the_search_lags_nothing_is_created_again(outbox: Outbox) -> None:
+async def test_while_the_search_lags_nothing_is_created_again(outbox: DemoOutbox) -> None:
     outbox.stand.fault("drop", surface="crm", method="POST", path="/api/v1/leads", count=1, when="after")
     outbox.stand.fault("asked", surface="crm", name="search_lag", seconds=3600)
     await outbox.queue(1)
@@ -194,7 +135,7 @@ async def test_while_the_search_lags_nothing_is_created_again(outbox: Outbox) ->
     assert set((await outbox.states()).values()) == {"done"}
 
 
-async def test_a_create_that_never_arrived_is_made_once_it_is_surely_absent(outbox: Outbox) -> None:
+async def test_a_create_that_never_arrived_is_made_once_it_is_surely_absent(outbox: DemoOutbox) -> None:
     outbox.stand.fault("drop", surface="crm", method="POST", path="/api/v1/leads", count=1, when="before")
     await outbox.queue(1)
     await outbox.drain()
@@ -202,7 +143,7 @@ async def test_a_create_that_never_arrived_is_made_once_it_is_surely_absent(outb
     assert set((await outbox.states()).values()) == {"done"}
 
 
-async def test_a_throttled_crm_is_left_alone_until_it_allows(outbox: Outbox) -> None:
+async def test_a_throttled_crm_is_left_alone_until_it_allows(outbox: DemoOutbox) -> None:
     outbox.stand.fault("error", surface="crm", status=429, headers={"Retry-After": "60"}, body={}, count=1)
     await outbox.queue(1, 2, 3)
     await outbox.push.drain(TENANT)
@@ -211,7 +152,9 @@ async def test_a_throttled_crm_is_left_alone_until_it_allows(outbox: Outbox) -> 
     assert len(outbox.records()["leads"]) == 3
 
 
-async def test_what_the_crm_refuses_is_parked_with_its_reason_and_the_rest_goes_on(outbox: Outbox) -> None:
+async def test_what_the_crm_refuses_is_parked_with_its_reason_and_the_rest_goes_on(
+    outbox: DemoOutbox,
+) -> None:
     outbox.stand.fault(
         "error", surface="crm", method="POST", path="/api/v1/leads", status=422, count=1,
         body={"error": {"code": "validation_failed", "message": "budget is wrong"}},
@@ -226,7 +169,7 @@ async def test_what_the_crm_refuses_is_parked_with_its_reason_and_the_rest_goes_
 
 
 async def test_a_worker_that_dies_while_sending_leaves_nothing_doubled(
-    outbox: Outbox, database: Database, kwork_stand: Stand, owner: asyncpg.Connection
+    outbox: DemoOutbox, database: Database, kwork_stand: Stand, owner: asyncpg.Connection
 ) -> None:
     kwork_stand.fault(
         "slow", surface="crm", method="POST", path="/api/v1/leads", seconds=30, when="after", count=1
@@ -241,7 +184,7 @@ async def test_a_worker_that_dies_while_sending_leaves_nothing_doubled(
         await drain
     assert (await outbox.states())["kwork:order:1"] == "in_flight"
     await owner.execute("UPDATE sync_leases SET expires_at = now()")
-    successor = Outbox(database, kwork_stand, lag=20.0)
+    successor = DemoOutbox(database, kwork_stand, lag=20.0)
     await successor.drain()
     assert successor.done("lead created") == 1
     assert successor.done("lead existing") == 0
@@ -249,7 +192,7 @@ async def test_a_worker_that_dies_while_sending_leaves_nothing_doubled(
 
 
 async def test_a_worker_that_slept_past_its_lease_settles_nothing(
-    outbox: Outbox, owner: asyncpg.Connection
+    outbox: DemoOutbox, owner: asyncpg.Connection
 ) -> None:
     await outbox.queue(1)
     async with outbox.database.tenant(TENANT) as scope:
@@ -264,7 +207,7 @@ async def test_a_worker_that_slept_past_its_lease_settles_nothing(
     assert await owner.fetchval("SELECT count(*) FROM crm_links") == 0
 
 
-async def test_two_tenants_with_the_same_order_each_get_their_own_lead(outbox: Outbox) -> None:
+async def test_two_tenants_with_the_same_order_each_get_their_own_lead(outbox: DemoOutbox) -> None:
     await outbox.queue(1)
     await outbox.drain()
     async with outbox.database.tenant("other") as scope:
@@ -273,7 +216,7 @@ async def test_two_tenants_with_the_same_order_each_get_their_own_lead(outbox: O
         assert await scope.connection.fetch("SELECT 1 FROM crm_links") == []
 
 
-async def test_what_is_queued_while_a_push_is_ending_goes_out_too(outbox: Outbox) -> None:
+async def test_what_is_queued_while_a_push_is_ending_goes_out_too(outbox: DemoOutbox) -> None:
     await outbox.queue(1)
     first = asyncio.create_task(outbox.push.drain(TENANT))
     second: list[asyncio.Task[None]] = []
@@ -288,7 +231,7 @@ async def test_what_is_queued_while_a_push_is_ending_goes_out_too(outbox: Outbox
     assert [dict(row) for row in left] == []
 
 
-async def test_nothing_waits_any_more_once_all_is_sent(outbox: Outbox) -> None:
+async def test_nothing_waits_any_more_once_all_is_sent(outbox: DemoOutbox) -> None:
     await outbox.queue(1)
     async with outbox.database.tenant(TENANT) as scope:
         connection = await Connections(scope).default("native")
@@ -301,7 +244,9 @@ async def test_nothing_waits_any_more_once_all_is_sent(outbox: Outbox) -> None:
 # --- two batches at a time ----------------------------------------------------------------------------------
 
 
-async def test_every_contact_is_there_before_the_lead_that_names_it_over_many_batches(outbox: Outbox) -> None:
+async def test_every_contact_is_there_before_the_lead_that_names_it_over_many_batches(
+    outbox: DemoOutbox,
+) -> None:
     await outbox.queue_leads(3 * BATCH, with_contacts=True)
     await outbox.push.drain(TENANT)
     posts = [row for row in outbox.stand.journal(surface="crm", method="POST") if row["answered"]]
@@ -312,7 +257,7 @@ async def test_every_contact_is_there_before_the_lead_that_names_it_over_many_ba
     assert {record["contact_id"] for record in outbox.records()["leads"]} == ids
 
 
-async def test_not_more_is_claimed_than_two_batches(outbox: Outbox) -> None:
+async def test_not_more_is_claimed_than_two_batches(outbox: DemoOutbox) -> None:
     await outbox.queue_leads(4 * BATCH)
     async with outbox.two_batches_open() as push:
         assert (await outbox.count("in_flight"), await outbox.count("pending")) == (2 * BATCH, 2 * BATCH)
@@ -321,7 +266,7 @@ async def test_not_more_is_claimed_than_two_batches(outbox: Outbox) -> None:
 
 
 async def test_a_lease_lost_while_two_batches_are_open_settles_nothing_and_doubles_nothing(
-    outbox: Outbox, owner: asyncpg.Connection
+    outbox: DemoOutbox, owner: asyncpg.Connection
 ) -> None:
     await outbox.queue_leads(3 * BATCH)
     async with outbox.two_batches_open() as push:
@@ -338,7 +283,7 @@ async def test_a_lease_lost_while_two_batches_are_open_settles_nothing_and_doubl
     assert await outbox.count("done") == 3 * BATCH
 
 
-async def test_a_throttled_crm_gets_nothing_more_of_either_open_batch(outbox: Outbox) -> None:
+async def test_a_throttled_crm_gets_nothing_more_of_either_open_batch(outbox: DemoOutbox) -> None:
     await outbox.queue_leads(3 * BATCH)
     async with outbox.two_batches_open() as push:
         outbox.stand.fault(
@@ -355,7 +300,7 @@ async def test_a_throttled_crm_gets_nothing_more_of_either_open_batch(outbox: Ou
 
 
 async def test_a_worker_killed_with_two_batches_open_leaves_only_what_is_looked_up(
-    outbox: Outbox, owner: asyncpg.Connection
+    outbox: DemoOutbox, owner: asyncpg.Connection
 ) -> None:
     await outbox.queue_leads(3 * BATCH)
     async with outbox.two_batches_open() as push:
@@ -374,7 +319,7 @@ async def test_a_worker_killed_with_two_batches_open_leaves_only_what_is_looked_
 
 
 async def test_nothing_leaves_once_the_lease_ran_out_unnoticed(
-    outbox: Outbox, owner: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+    outbox: DemoOutbox, owner: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await outbox.queue(1, 2)
     with monkeypatch.context() as patch:
@@ -385,7 +330,7 @@ async def test_nothing_leaves_once_the_lease_ran_out_unnoticed(
     assert (outbox.done("lead created"), outbox.done("lead existing")) == (2, 0)
 
 
-async def test_a_claim_looks_at_no_more_links_than_it_needs(outbox: Outbox) -> None:
+async def test_a_claim_looks_at_no_more_links_than_it_needs(outbox: DemoOutbox) -> None:
     """As on the first day: many links, and a planner that was never told."""
     await outbox.queue_leads(4 * BATCH, with_contacts=True)
     await outbox.drain()
@@ -405,12 +350,12 @@ async def test_a_claim_looks_at_no_more_links_than_it_needs(outbox: Outbox) -> N
 
 
 async def test_a_held_lead_waits_for_its_fuller_form_and_never_for_ever(
-    outbox: Outbox, owner: asyncpg.Connection
+    outbox: DemoOutbox, owner: asyncpg.Connection
 ) -> None:
     async def queue(*orders: int, title: str, hold: float) -> None:
         async with outbox.database.tenant(TENANT) as scope:
             connection = await Connections(scope).default("native")
-            leads = [replace(order_lead(_order(n, title, None)), hold_seconds=hold) for n in orders]
+            leads = [replace(order_lead(queued_order(n, title, None)), hold_seconds=hold) for n in orders]
             await Deliveries(scope).enqueue(connection.id, None, leads)
 
     def leads() -> dict[str, str]:
@@ -434,7 +379,7 @@ async def test_a_held_lead_waits_for_its_fuller_form_and_never_for_ever(
 
 
 async def test_queueing_again_does_not_hurry_a_delivery_that_the_crm_put_off(
-    outbox: Outbox, owner: asyncpg.Connection
+    outbox: DemoOutbox, owner: asyncpg.Connection
 ) -> None:
     outbox.stand.fault("error", surface="crm", method="POST", status=503)
     await outbox.queue(1)

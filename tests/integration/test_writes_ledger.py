@@ -348,7 +348,7 @@ async def test_a_worker_that_slept_before_the_mark_cannot_send_any_more(ledger: 
 async def test_what_a_dead_worker_had_not_marked_goes_out_soon_or_never(ledger: Ledger) -> None:
     for late in (False, True):
         asked = ledger.wanted(f"Раз {late}")
-        new = await ledger.service._added(TENANT, _new(ledger, asked), await ledger.service.rules(TENANT))
+        new = await ledger.service._added(ledger.caller(), asked, None)
         if late:
             await ledger.owner.execute(
                 "UPDATE kwork_writes SET expires_at = now() - interval '1 s' WHERE id = $1", new[0].id
@@ -356,13 +356,6 @@ async def test_what_a_dead_worker_had_not_marked_goes_out_soon_or_never(ledger: 
     await ledger.settle()
     assert await ledger.states() == ["succeeded", "expired"]
     assert len(ledger.kwork.arrived) == 1
-
-
-def _new(ledger: Ledger, wanted: Any) -> Any:
-    from app.domain.writes import WriteRules
-    from app.services.admit_write import new_write
-
-    return new_write(ledger.caller(), wanted, WriteRules(), None)
 
 
 async def test_another_tenants_write_does_not_exist(ledger: Ledger) -> None:

@@ -125,7 +125,7 @@ class Transport:
         }
         self._jar = CookieJar(self._base.host, cookies)
         self._given = inner
-        self._inner = inner or _connections(kept_alive=4)
+        self._kept: httpx2.AsyncBaseTransport | None = inner
         before_sending = deadline_seconds / 3
         self._extensions = {
             "timeout": {"connect": before_sending, "pool": before_sending, "read": None, "write": None}
@@ -199,7 +199,7 @@ class Transport:
         if is_home:
             self._jar.attach(request)
         await self._pace(1)
-        response = await self._inner.handle_async_request(request)
+        response = await self._connections().handle_async_request(request)
         try:
             response.request = request
             if is_home:
@@ -209,7 +209,14 @@ class Transport:
             await response.aclose()
 
     async def aclose(self) -> None:
-        await self._inner.aclose()
+        if self._kept is not None:
+            await self._kept.aclose()
+
+    def _connections(self) -> httpx2.AsyncBaseTransport:
+        """Made when first needed: a client has two transports and often uses one, or none of its kept connections."""
+        if self._kept is None:
+            self._kept = _connections(kept_alive=4)
+        return self._kept
 
     def _url(self, path: str, params: Mapping[str, Any] | Pairs | None) -> httpx2.URL:
         """Parsed once, of its text: joining and adding parameters by httpx2 parses it three times."""
@@ -230,7 +237,7 @@ class Transport:
     async def _way(self, marked: bool) -> AsyncIterator[httpx2.AsyncBaseTransport]:
         """A marked call gets a connection of its own: one kept alive may have died without a word."""
         if not marked or self._given is not None:
-            yield self._inner
+            yield self._connections()
             return
         fresh = _connections(kept_alive=0)
         try:
