@@ -12,9 +12,9 @@ from app.crm.answers import Unreadable, json_of
 from app.crm.check import Step, run_steps
 from app.crm.http import Answer
 from app.crm.profile.asking import ask, ask_id
-from app.crm.profile.compiled import Call, ReadyStep
 from app.crm.profile.door import Door
 from app.crm.profile.judging import Judge
+from app.crm.profile.parts import Call, ReadyStep
 from app.crm.profile.reader import Reader
 from app.crm.profile.record import contact_values, lead_values
 from app.crm.profile.settings import ProfileSettings

@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 from app.crm.answers import Unreadable, json_of, parsed
 from app.crm.http import Answer
-from app.crm.profile.compiled import Rule
+from app.crm.profile.parts import Rule
 from app.crm.profile.queries import QueryFailed
 from app.crm.refusals import Family, Refusals
 from app.crm.waiting import retry_after

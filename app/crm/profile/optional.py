@@ -8,8 +8,8 @@ import httpx2
 
 from app.crm.check import run_steps
 from app.crm.profile.asking import ask, ask_id
-from app.crm.profile.compiled import ReadyProfile, ReadyStep
 from app.crm.profile.connector import ProfileConnector, _json
+from app.crm.profile.parts import ReadyProfile, ReadyStep
 from app.crm.profile.record import note_values
 from app.crm.profile.settings import ProfileSettings
 from app.domain.crm import CallRate, ConnectionReport, CrmStage, Entity, LeadAtCrm, Note, Saved

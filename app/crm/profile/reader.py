@@ -5,9 +5,9 @@ from secrets import token_hex
 from typing import Any
 
 from app.crm.profile.asking import ask, ask_id
-from app.crm.profile.compiled import Lookup, ReadyCheck, ReadyProfile, ReadyStep
 from app.crm.profile.door import Door
 from app.crm.profile.judging import Judge
+from app.crm.profile.parts import Lookup, ReadyCheck, ReadyProfile, ReadyStep
 from app.crm.profile.queries import Query, QueryFailed
 from app.crm.profile.templates import AddressTemplate
 from app.domain.crm import Entity, LookupUnsupported

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 
-from app.crm.profile.compiled import ReadyProfile, ready
+from app.crm.profile.compiled import ready
 from app.crm.profile.faults import faults, worded
 from app.crm.profile.language import Refused
+from app.crm.profile.parts import ReadyProfile
 from app.crm.profile.reading import MOST_BYTES, preset_names
 from app.crm.profile.templates import TemplateFailed, TextTemplate
 from app.crm.roots import root_of
