@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -29,6 +28,15 @@ TEMPLATE = f"bottlecrm_{VERSION.replace('.', '_')}"
 RUN = "bottlecrm_run"
 EMAIL = "owner@example.com"
 START_SECONDS = 60.0
+_UNTIL_WE_END = """
+exec 3<&0 </dev/null
+"$@" 3<&- &
+server=$!
+{ read -r _ <&3; kill "$server"; } 2>/dev/null &
+exec 3<&-
+wait "$server"
+"""
+"""Ends the server when the pipe closes: also when the tests are killed."""
 
 
 @dataclass(frozen=True)
@@ -194,6 +202,10 @@ async def _serving(home: Path, environment: dict[str, str]) -> AsyncIterator[str
         port = unused.getsockname()[1]
     with (home / "server.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
+            "/bin/sh",
+            "-c",
+            _UNTIL_WE_END,
+            "guard",
             home / "venv" / "bin" / "gunicorn",
             "crm.wsgi",
             "--bind",
@@ -204,6 +216,7 @@ async def _serving(home: Path, environment: dict[str, str]) -> AsyncIterator[str
             "8",
             env=environment,
             cwd=home,
+            stdin=asyncio.subprocess.PIPE,
             stdout=log,
             stderr=log,
         )
@@ -212,8 +225,8 @@ async def _serving(home: Path, environment: dict[str, str]) -> AsyncIterator[str
             await _answers(url, process)
             yield url
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGTERM)
+            assert process.stdin is not None
+            process.stdin.close()
             await process.wait()
 
 
