@@ -67,6 +67,15 @@ class News:
         await until(self.backlog_is_read)
         self.stand.clear_journal()
 
+    async def taken_up(self, follow: FollowAccounts) -> None:
+        """As its loop does every few seconds: whoever is just letting go of the account is waited for."""
+
+        async def listened() -> bool:
+            await follow.take_up(TENANT)
+            return len(self.stand.listeners()) == 1
+
+        await until(listened)
+
     async def told(self, *types: str) -> list[Event]:
         async with self.database.tenant(TENANT) as scope:
             return list((await Events(scope).after(0, EventFilter(types), 1000)).events)

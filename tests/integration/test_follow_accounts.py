@@ -138,8 +138,7 @@ async def test_one_process_follows_an_account_and_another_takes_over_when_it_die
     async with database.tenant(TENANT) as scope:
         await scope.connection.execute("UPDATE sync_leases SET epoch = epoch + 1, expires_at = now()")
     await until(lambda: news.stand.listeners() == [])
-    await second.take_up(TENANT)
-    await until(lambda: len(news.stand.listeners()) == 1)
+    await news.taken_up(second)
 
 
 async def test_an_account_that_is_paused_is_left_alone(news: News) -> None:
@@ -153,7 +152,7 @@ async def test_an_account_that_is_paused_is_left_alone(news: News) -> None:
     await news.clock.advance(POLL * 3)
     assert news.stand.journal(surface="api") == []
     await news.accounts.use_cases.resume(TENANT, news.account_id)
-    await news.followers[0].take_up(TENANT)
+    await news.taken_up(news.followers[0])
     await news.arrives("В паузе")
 
 
