@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Playwright
+from playwright.async_api import Browser, Playwright, Response
 
 from app.core.settings import Settings
 from app.domain.errors import (
@@ -20,9 +21,10 @@ from app.domain.errors import (
     Unavailable,
 )
 from app.domain.kwork import WebSession
-from app.marketplaces.kwork.browser import ChromiumMissing, KworkBrowser, NoDisplay, sign_in_visibly
+from app.marketplaces.kwork.browser import ChromiumMissing, KworkBrowser, NoDisplay, login, sign_in_visibly
 from app.marketplaces.kwork.browser.chromium import find_chromium, has_chromium, launch
 from app.marketplaces.kwork.browser.hosts import AllowedHosts
+from app.marketplaces.kwork.browser.page_state import NAMES, SETTLED
 from app.marketplaces.kwork.errors import WrongPassword
 from app.marketplaces.kwork.transport import Transport
 from app.marketplaces.kwork.web import paths
@@ -99,6 +101,21 @@ async def test_what_stands_in_the_way_is_told_apart(
 ) -> None:
     kwork_stand.fault(fault, surface="web", path=path)
     with pytest.raises(error):
+        await browser.sign_in(kwork_stand.login, kwork_stand.password)
+
+
+async def test_the_page_may_show_a_refusal_before_its_answer_is_read(
+    kwork_stand: Stand, browser: KworkBrowser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = login._login_answer
+
+    async def read_late(response: Response) -> dict[str, Any]:
+        await response.frame.page.wait_for_function(SETTLED, arg=NAMES)
+        return await read(response)
+
+    monkeypatch.setattr(login, "_login_answer", read_late)
+    kwork_stand.fault("maintenance", surface="web", path="/api/user/login")
+    with pytest.raises(Maintenance):
         await browser.sign_in(kwork_stand.login, kwork_stand.password)
 
 

@@ -36,6 +36,9 @@ LOGIN_CALL = "/api/user/login"
 CAPTCHA_GRACE_SECONDS = 5.0
 """A captcha on display may still let the form pass by itself; after so long it waits for a person."""
 
+ANSWER_GRACE_SECONDS = 5.0
+"""How long the page's own words wait for the answer of the call they came from."""
+
 
 class LoginAttempt:
     """One attempt in one context. Never takes a screenshot; no text of the browser's errors is kept,
@@ -93,14 +96,21 @@ class LoginAttempt:
         try:
             either: set[asyncio.Future[Any]] = {settled, self._answer}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if not self._answer.done() and _only_captcha(settled.result()):
-                await self._wait_for_captcha_to_pass()
+            if not self._answer.done():
+                await self._wait_for_the_answer(settled.result())
         finally:
             settled.cancel()
             await asyncio.gather(settled, return_exceptions=True)
         if self._answer.done():
             return await self._judge(page, self._answer.result())
         return _judge_page(settled.result())
+
+    async def _wait_for_the_answer(self, seen: Seen) -> None:
+        """The page may show what came of the call sooner than its answer is read here, and says less about it."""
+        if _only_captcha(seen):
+            await self._wait_for_captcha_to_pass()
+        elif seen.errors and self._sent.is_set():
+            await asyncio.wait({self._answer}, timeout=ANSWER_GRACE_SECONDS)
 
     async def _wait_for_captcha_to_pass(self) -> None:
         """A call that left will be answered; one that does not leave waits for a person."""
