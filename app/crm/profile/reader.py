@@ -9,7 +9,7 @@ from app.crm.profile.door import Door
 from app.crm.profile.judging import Judge
 from app.crm.profile.parts import Lookup, ReadyCheck, ReadyProfile, ReadyStep
 from app.crm.profile.queries import Query, QueryFailed
-from app.crm.profile.templates import AddressTemplate
+from app.crm.templates.rendering import AddressTemplate
 from app.domain.crm import Entity, LookupUnsupported
 from app.domain.errors import Rejected
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from app.crm.profile.language import Loose, Scope
+from app.crm.templates.language import Loose, Scope
 from app.domain.crm import Contact, Lead, LeadStatus, Note
 
 LEAD: Final = frozenset(

@@ -8,11 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field
 
 from app.crm.profile.compiled import ready
 from app.crm.profile.faults import faults, worded
-from app.crm.profile.language import Refused
 from app.crm.profile.parts import ReadyProfile
 from app.crm.profile.reading import MOST_BYTES, preset_names
-from app.crm.profile.templates import TemplateFailed, TextTemplate
 from app.crm.roots import root_of
+from app.crm.templates.language import Refused
+from app.crm.templates.rendering import TemplateFailed, TextTemplate
 
 Text = Annotated[str, Field(max_length=500)]
 

@@ -14,8 +14,8 @@ from jinja2.environment import Template
 from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from app.crm.profile.budget import TooExpensive, pay, pay_for_text
-from app.crm.profile.filters import CONCAT, EACH, FILTERS, HIDDEN, WrongValue
+from app.crm.templates.budget import TooExpensive, pay, pay_for_text
+from app.crm.templates.filters import CONCAT, EACH, FILTERS, HIDDEN, WrongValue
 
 MOST_SOURCE: Final = 8_192
 """Characters of one template."""

@@ -10,9 +10,9 @@ import orjson
 from jinja2 import Undefined, UndefinedError
 from jinja2.exceptions import SecurityError
 
-from app.crm.profile.budget import TooExpensive, allowance
-from app.crm.profile.filters import WrongValue, isodate, json_of, text_of
-from app.crm.profile.language import Language, Refused, Scope
+from app.crm.templates.budget import TooExpensive, allowance
+from app.crm.templates.filters import WrongValue, isodate, json_of, text_of
+from app.crm.templates.language import Language, Refused, Scope
 from app.domain.crm import JsonBody
 from app.domain.errors import Rejected
 
