@@ -1,5 +1,6 @@
 """``CrmConnector`` over the native contract."""
 
+from collections.abc import Sequence
 from secrets import token_hex
 from urllib.parse import quote
 
@@ -12,8 +13,22 @@ from app.crm.http import Answer, FencedHttp, Headers, Limits, Unclear, Unsent
 from app.crm.native.answers import Record, crm_id, record_in, records_in
 from app.crm.native.bodies import BodyWriter
 from app.crm.native.settings import NativeSettings
+from app.crm.native.standing import Standing
 from app.crm.refusals import Refusals
-from app.domain.crm import ConnectionReport, Contact, Entity, JsonBody, Lead, LookupUnsupported, Saved
+from app.domain.crm import (
+    ConnectionReport,
+    Contact,
+    CrmRequest,
+    CrmStage,
+    Entity,
+    JsonBody,
+    Lead,
+    LeadAtCrm,
+    LeadStatus,
+    LookupUnsupported,
+    RecordField,
+    Saved,
+)
 from app.domain.errors import Ambiguous, Rejected, Unavailable
 
 
@@ -37,6 +52,7 @@ class NativeConnector:
         self._paths = {Entity.LEAD: settings.leads, Entity.CONTACT: settings.contact_path}
         self._keys = {Entity.LEAD: self._bodies.lead_key, Entity.CONTACT: self._bodies.contact_key}
         self._urls = {entity: self._url(f"api/v1/{path}") for entity, path in self._paths.items()}
+        self._standing = Standing(settings, self._bodies, self._lead)
 
     async def create_lead(self, lead: Lead) -> Saved:
         return await self._create(Entity.LEAD, lead.external_id, self.lead_body(lead))
@@ -55,6 +71,27 @@ class NativeConnector:
 
     def contact_body(self, contact: Contact) -> JsonBody:
         return self._bodies.contact(contact)
+
+    async def requests_for(
+        self, record: Lead | Contact, crm_id: str | None, *, look: bool = False
+    ) -> Sequence[CrmRequest]:
+        entity = Entity.LEAD if isinstance(record, Lead) else Entity.CONTACT
+        body = self.lead_body(record) if isinstance(record, Lead) else self.contact_body(record)
+        if crm_id is None:
+            return [CrmRequest("POST", str(self._urls[entity]), body)]
+        return [CrmRequest(self._settings.update_method, str(self._record_url(entity, crm_id)), body)]
+
+    async def stages(self) -> Sequence[CrmStage]:
+        return self._standing.stages()
+
+    async def stage_of(self, status: LeadStatus) -> str | None:
+        return self._bodies.stage_of(status)
+
+    async def leads_at(self, crm_ids: Sequence[str]) -> Sequence[LeadAtCrm]:
+        return await self._standing.leads_at(crm_ids)
+
+    async def changed_fields(self, crm_id: str, sent: Lead) -> frozenset[RecordField]:
+        return await self._standing.changed_fields(crm_id, sent)
 
     async def find(self, entity: Entity, external_id: str) -> str | None:
         key = self._keys[entity]
@@ -135,6 +172,13 @@ class NativeConnector:
         except Unreadable as error:
             raise Ambiguous(f"Ответ CRM непонятен: {error}.") from None
         return record or {}
+
+    async def _lead(self, crm_id: str) -> Record:
+        """For reading alone: an unclear answer is merely late."""
+        try:
+            return await self._get(Entity.LEAD, crm_id)
+        except Ambiguous as error:
+            raise Unavailable(error.detail) from None
 
     def _exact_match(self, rows: list[Record], key: str, external_id: str) -> str | None:
         for row in rows:

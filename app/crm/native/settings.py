@@ -31,10 +31,24 @@ LEAD_FIELDS = frozenset(
         "deadline",
         "metadata",
         "probability",
+        "responsible_id",
+        "tags",
     }
 )
 CONTACT_FIELDS = frozenset(
-    {"name", "first_name", "last_name", "email", "phone", "source", "external_id", "url", "metadata"}
+    {
+        "name",
+        "first_name",
+        "last_name",
+        "email",
+        "phone",
+        "source",
+        "external_id",
+        "url",
+        "metadata",
+        "responsible_id",
+        "tags",
+    }
 )
 
 

@@ -127,6 +127,13 @@ class Language(ImmutableSandboxedEnvironment):
             raise TooExpensive("число слишком велико")
         return made
 
+    def fields_of(self, source: str, name: str) -> frozenset[str]:
+        """Which fields of ``name`` a template reads, of those it names outright. Raises ``TemplateError``."""
+        found = self.parse(source).find_all(nodes.Getattr)
+        return frozenset(
+            one.attr for one in found if isinstance(one.node, nodes.Name) and one.node.name == name
+        )
+
     def compiled(self, source: str, scope: Scope) -> tuple[Template, bool]:
         """The template, and whether it is one expression alone, whose value is then left in ``result``.
 
