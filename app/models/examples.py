@@ -63,3 +63,20 @@ ORDER_CARD_EXAMPLE: dict[str, Any] = {
     "durations": [],
     "portfolio_required": None,
 }
+
+MAPPING_EXAMPLE: dict[str, Any] = {
+    "kinds": ["order"],
+    "stages": {
+        "new": "NEW",
+        "in_progress": "EXECUTING",
+        "project.in_work": "keep",
+        "won": "WON",
+        "lost": "LOSE",
+    },
+    "templates": {"name": "Kwork {{ lead.kwork_id }}: {{ lead.name }}"},
+    "responsible": [{"user_id": "6", "when": {"min_price": 50000}}, {"user_id": "1"}],
+    "tags": [{"tags": ["Kwork"]}],
+    "protect": {"lead": ["name"], "changed_by_person": True},
+    "notes": {"messages": True},
+    "back": [{"stage": "EXECUTING", "action": "take_order"}],
+}

@@ -82,6 +82,7 @@ def project_lead(row: Mapping[str, Any]) -> Outgoing:
         metadata={
             "kwork_kind": "project",
             "kwork_id": row["id"],
+            "kwork_status": row["status"],
             "kwork_buyer": row["buyer_username"],
             "kwork_category_id": row["category_id"],
             "kwork_max_price": row["max_price_kopecks"] / 100,
@@ -128,6 +129,11 @@ def contact_of(payload: Mapping[str, Any]) -> Contact:
     return Contact(**payload)
 
 
+def content_of(record: Lead | Contact) -> dict[str, Any]:
+    """The plain form of a record, without how it is handled."""
+    return {name: value for name, value in plain(record).items() if name != "handling"}
+
+
 def _outgoing(entity: Entity, record: Lead | Contact) -> Outgoing:
-    payload = plain(record)
+    payload = content_of(record)
     return Outgoing(entity, record.external_id, payload, content_hash(payload))

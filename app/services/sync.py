@@ -246,9 +246,7 @@ class Sync:
                 live = await Connections(scope).live(self._connectors.kind)
                 targets = tuple(connection.id for connection in live)
         if lease is not None:
-            going = RunScope(
-                tenant_id, request.account_id, lease, targets, checkpoint=dict(run.checkpoint)
-            )
+            going = RunScope(tenant_id, request.account_id, lease, targets, checkpoint=dict(run.checkpoint))
             task = asyncio.create_task(self._run(going, stream, request), name=f"run {run.id}")
             self._tasks[run.id] = task
             task.add_done_callback(lambda _: self._tasks.pop(run.id, None))

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from app.crm.templates.language import Loose, Scope
+from app.crm.templates.values import kwork_key, lead_facts
 from app.domain.crm import Contact, Handling, Lead, LeadStatus, Note, RecordField
 
 LEAD: Final = frozenset(
@@ -30,24 +31,12 @@ _NAMES: Final[Mapping[RecordField, tuple[str, ...]]] = {
 
 def lead_values(lead: Lead, stages: Mapping[LeadStatus, str | int], prefix: str = "") -> Values:
     """``stage`` is the CRM's word for ``status``; ``prefix`` stands before every key. Raises ``ValueError`` for a deadline without a time zone."""
-    if lead.deadline is not None and lead.deadline.tzinfo is None:
-        raise ValueError("a deadline without a time zone")
-    kind, kwork_id = _kwork_key(lead.external_id)
     return {
+        **lead_facts(lead),
         "external_id": prefix + lead.external_id,
-        "kind": kind,
-        "kwork_id": kwork_id,
-        "name": lead.name,
-        "description": lead.description,
-        "budget_kopecks": lead.budget_kopecks,
-        "currency": lead.currency,
-        "status": lead.status.value,
         "stage": _stage(lead, stages),
         "contact_id": lead.contact_id,
         "contact_external_id": lead.contact_external_id and prefix + lead.contact_external_id,
-        "url": lead.url,
-        "deadline": lead.deadline,
-        "metadata": Loose(lead.metadata),
         **_arranged(lead.handling),
     }
 
@@ -55,7 +44,7 @@ def lead_values(lead: Lead, stages: Mapping[LeadStatus, str | int], prefix: str 
 def contact_values(contact: Contact, prefix: str = "") -> Values:
     return {
         "external_id": prefix + contact.external_id,
-        "kwork_id": _kwork_key(contact.external_id)[1],
+        "kwork_id": kwork_key(contact.external_id)[1],
         "name": contact.name,
         "email": contact.email,
         "phone": contact.phone,
@@ -94,12 +83,6 @@ def _are_numbers(stages: Mapping[LeadStatus, str | int]) -> bool:
 
 def _arranged(handling: Handling) -> Values:
     return {"responsible_id": handling.responsible_id, "tags": list(handling.tags) or None}
-
-
-def _kwork_key(external_id: str) -> tuple[str, str]:
-    """``kwork:order:1001`` → order, 1001."""
-    parts = external_id.split(":", 2)
-    return (parts[1], parts[2]) if len(parts) == 3 else ("", external_id)
 
 
 _MOMENT: Final = datetime(2026, 3, 5, 12, 0, tzinfo=UTC)
