@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
@@ -25,9 +26,9 @@ from app.domain.mapping import (
     Templates,
     When,
 )
-from app.domain.writes import WriteAction
+from app.domain.writes import WriteAction, WriteState
 from app.models.examples import MAPPING_EXAMPLE
-from app.models.schemas import Exact, Line, Roubles, Text
+from app.models.schemas import Exact, Line, PageQuery, Roubles, Text
 
 CrmWord = Annotated[Line, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Template = Annotated[Text, Field(min_length=1, max_length=8192)]
@@ -235,6 +236,30 @@ class MappingOut(BaseModel):
     stages: list[StageOut] | None = Field(
         description="With `stages=true`, where the CRM tells them, in its order; else null."
     )
+
+
+class MoveOut(BaseModel):
+    """A person's move in the CRM and what became of it on Kwork."""
+
+    id: UUID
+    order: str = Field(examples=["order-5512345"])
+    stage: str
+    changed_at: datetime | None = Field(description="By the CRM's clock; null: it does not tell.")
+    action: WriteAction
+    state: Literal["wanted", "asked", "refused"] = Field(
+        description="`wanted`: not in the ledger yet (`code` tells what stands in its way); `asked`: see the write."
+    )
+    write_id: UUID | None
+    write_state: WriteState | None
+    code: str | None
+    reason: str | None
+    seen_at: datetime
+
+
+class MoveQuery(PageQuery):
+    """``GET crm/connection/{id}/moves``."""
+
+    open: bool = Field(False, description="Only those a person should look at.")
 
 
 class PreviewIn(Exact):

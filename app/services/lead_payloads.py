@@ -64,7 +64,7 @@ def order_lead(row: Mapping[str, Any]) -> Outgoing:
             "kwork_account_id": str(row["account_id"]),
         },
     )
-    return _outgoing(Entity.LEAD, lead)
+    return outgoing(Entity.LEAD, lead)
 
 
 def project_lead(row: Mapping[str, Any]) -> Outgoing:
@@ -88,7 +88,7 @@ def project_lead(row: Mapping[str, Any]) -> Outgoing:
             "kwork_max_price": row["max_price_kopecks"] / 100,
         },
     )
-    return _outgoing(Entity.LEAD, lead)
+    return outgoing(Entity.LEAD, lead)
 
 
 def buyer_contact(user_id: int, username: str, profile: Mapping[str, Any] | None) -> Outgoing:
@@ -108,7 +108,7 @@ def buyer_contact(user_id: int, username: str, profile: Mapping[str, Any] | None
             },
         },
     )
-    return _outgoing(Entity.CONTACT, contact)
+    return outgoing(Entity.CONTACT, contact)
 
 
 def lead_of(payload: Mapping[str, Any], contact_id: str | None) -> Lead:
@@ -134,6 +134,7 @@ def content_of(record: Lead | Contact) -> dict[str, Any]:
     return {name: value for name, value in plain(record).items() if name != "handling"}
 
 
-def _outgoing(entity: Entity, record: Lead | Contact) -> Outgoing:
+def outgoing(entity: Entity, record: Lead | Contact) -> Outgoing:
+    """The record as it is queued."""
     payload = content_of(record)
     return Outgoing(entity, record.external_id, payload, content_hash(payload))

@@ -48,8 +48,10 @@ class ShapedLead:
 class ShapeRecords:
     """One connection's mapping at work. The CRM's stages are asked once in its life: make a new one for each pass."""
 
-    def __init__(self, mapping: ReadyMapping, connector: CrmConnector) -> None:
+    def __init__(self, mapping: ReadyMapping, connector: CrmConnector, *, asks: bool = True) -> None:
+        """``asks`` False: the CRM is asked nothing, as if nobody there had touched a lead."""
         self._mapping = mapping
+        self._asks = asks
         self._crm = connector
         self._stages: Sequence[CrmStage] | None = None
 
@@ -125,7 +127,7 @@ class ShapeRecords:
         """CRM id -> stage, of those that are there."""
         said = self._mapping.said
         matters = said.respects_people or said.finals_are_final
-        if not asked or not matters or not isinstance(self._crm, TellsStages):
+        if not (asked and matters and self._asks) or not isinstance(self._crm, TellsStages):
             return {}
         found: Sequence[LeadAtCrm] = await self._crm.leads_at([known.crm_id for known in asked])
         return {one.crm_id: one.stage_id for one in found}
@@ -139,7 +141,7 @@ class ShapeRecords:
         """Fields that people changed, where the mapping and the CRM care."""
         if not self._mapping.said.protection.changed_by_person or known.sent is None:
             return frozenset()
-        if not isinstance(self._crm, TellsChanges):
+        if not self._asks or not isinstance(self._crm, TellsChanges):
             return frozenset()
         return await self._crm.changed_fields(known.crm_id, lead_of(known.sent, known.sent.get("contact_id")))
 
