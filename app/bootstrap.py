@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -13,6 +14,7 @@ from fastapi import FastAPI
 from pydantic import ValidationError
 
 from app.api.app import create_app
+from app.core.crypto import SecretBox
 from app.core.database import Database
 from app.core.file_folder import FileFolder
 from app.core.limits import RateLimits
@@ -26,13 +28,16 @@ from app.core.settings import Settings
 from app.core.tokens import SharedSecretTokens
 from app.crm.registry import CRM_KINDS
 from app.marketplaces.kwork.browser import KworkBrowser
+from app.outside.addresses import AddressGuard
 from app.repositories.tenants import all_tenants
 from app.services.authenticate import Authenticator, Login, TenantRules
 from app.services.connect_account import ConnectAccount
 from app.services.container import Probe, Services
 from app.services.crm_connections import CrmConnectors
 from app.services.files import Files, FileUses
+from app.services.keep_tokens import TokensInDatabase
 from app.services.kwork_client import KworkClients
+from app.services.manage_connections import ManageConnections
 from app.services.push_deliveries import PushDeliveries
 from app.services.push_leads import PushChosenLeads
 from app.services.read_account import ReadFresh
@@ -44,6 +49,7 @@ from app.services.receive_files import ReceiveFiles, UploadLimits
 from app.services.refresh_categories import RefreshCategories
 from app.services.sweep_files import SweepFiles
 from app.services.sync import Sync
+from app.services.tenant_connectors import TenantConnectors
 from app.services.write_table import writes_service
 from app.tasks.event_work import EventParts, event_parts, event_work
 from app.tasks.follow_work import follow_work
@@ -72,7 +78,7 @@ async def running_service(settings: Settings) -> AsyncIterator[FastAPI]:
     what asyncpg and the operating system raise when the external database is not there.
     """
     secrets = load_secrets(settings)
-    connectors = _crm_connectors(settings)
+    _crm_connectors(settings)  # refuses before anything is started
     async with AsyncExitStack() as stack:
         servers = await start_servers(settings)
         stack.push_async_callback(servers.stop)
@@ -84,9 +90,10 @@ async def running_service(settings: Settings) -> AsyncIterator[FastAPI]:
         stack.push_async_callback(browser.close)
         files = FileUseCases.of(settings, database)
         events = event_parts(database, secrets.box, settings)
+        own = _tenant_connectors(settings, database, secrets.box)
         services, deliveries, categories = _compose(
             settings,
-            connectors,
+            own,
             secrets=secrets,
             database=database,
             servers=servers,
@@ -101,7 +108,7 @@ async def running_service(settings: Settings) -> AsyncIterator[FastAPI]:
         stack.push_async_callback(services.writes.stop)
         stack.push_async_callback(deliveries.stop)
         background: tuple[Coroutine[Any, Any, object], ...] = (
-            _push_forever(deliveries, database, settings),
+            _push_forever(deliveries, database),
             _tidy_writes_forever(services),
             files.sweep.run(),
             categories.if_never_read(),
@@ -120,9 +127,18 @@ async def open_database(settings: Settings, servers: Servers) -> Database:
     return database
 
 
-def _crm_connectors(settings: Settings) -> CrmConnectors:
+def _tenant_connectors(settings: Settings, database: Database, box: SecretBox) -> TenantConnectors:
+    guard = AddressGuard(
+        allow_private=settings.crm_allow_private,
+        allowed=settings.crm_allowed_hosts,
+        setting="CRM_ALLOWED_HOSTS",
+    )
+    return TenantConnectors(box, guard, partial(TokensInDatabase, database, box))
+
+
+def _crm_connectors(settings: Settings, own: TenantConnectors | None = None) -> CrmConnectors:
     """Refuses at start what would fail at the first lead."""
-    connectors = CrmConnectors(settings)
+    connectors = CrmConnectors(settings, own)
     try:
         connectors.check_settings()
     except KeyError:
@@ -167,7 +183,7 @@ class FileUseCases:
 
 def _compose(
     settings: Settings,
-    connectors: CrmConnectors,
+    own: TenantConnectors,
     *,
     secrets: ServiceSecrets,
     database: Database,
@@ -185,6 +201,7 @@ def _compose(
     )
     clients = KworkClients(settings, browser, redis)
     accounts = ConnectAccount(database, secrets.box, clients, browser, settings)
+    connectors = _crm_connectors(settings, own)
     deliveries = PushDeliveries(
         database,
         connectors.connect,
@@ -213,6 +230,7 @@ def _compose(
         attachments=ReadAttachments(database, accounts, seconds=settings.kwork_download_seconds),
         streams=events.streams,
         webhooks=events.webhooks,
+        connections=ManageConnections(database, connectors, own),
         writes=writes_service(
             database,
             accounts,
@@ -239,10 +257,7 @@ def _compose(
     return services, deliveries, categories
 
 
-async def _push_forever(deliveries: PushDeliveries, database: Database, settings: Settings) -> None:
-    if not (settings.crm_api_url and settings.crm_api_key):
-        return
-
+async def _push_forever(deliveries: PushDeliveries, database: Database) -> None:
     async def tenants() -> Sequence[str]:
         async with database.shared() as connection:
             return await all_tenants(connection)

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -36,7 +37,9 @@ from app.services.container import LeadState, Probe, Services
 from app.services.crm_connections import CrmConnectors
 from app.services.deliver_webhooks import DeliverWebhooks
 from app.services.event_streams import EventStreams, StreamLimits
+from app.services.keep_tokens import TokensInDatabase
 from app.services.kwork_client import KworkClients
+from app.services.manage_connections import ManageConnections
 from app.services.manage_webhooks import ManageWebhooks
 from app.services.push_deliveries import PushDeliveries
 from app.services.read_attachments import ReadAttachments
@@ -44,6 +47,7 @@ from app.services.read_categories import Categories
 from app.services.read_exchange import ReadExchange
 from app.services.refresh_categories import RefreshCategories
 from app.services.sync import Sync
+from app.services.tenant_connectors import TenantConnectors
 from app.services.webhook_secrets import WebhookSecrets
 from app.services.write_table import writes_service
 
@@ -142,6 +146,7 @@ def settings_for_tests(**changes: Any) -> Settings:
         "kwork_api_url": NOWHERE,
         "crm_api_url": NOWHERE,
         "crm_api_key": SecretStr("key of the CRM"),
+        "crm_allowed_hosts": ["127.0.0.1"],
         "kwork_mobile_key": SecretStr("app:key"),
         "kwork_requests_per_second": 0,
     }
@@ -170,7 +175,12 @@ def build_api(
     clients = KworkClients(settings, browser, None)
     if accounts is None:
         accounts = ConnectAccount(database, SecretBox(new_key("test")), clients, browser, settings)
-    connectors = CrmConnectors(settings)
+    box = SecretBox(new_key("test"))
+    crm_guard = AddressGuard(
+        allowed=settings.crm_allowed_hosts, resolver=_public_address, setting="CRM_ALLOWED_HOSTS"
+    )
+    own = TenantConnectors(box, crm_guard, partial(TokensInDatabase, database, box))
+    connectors = CrmConnectors(settings, own)
     deliveries = PushDeliveries(
         database, connectors.connect, kind=connectors.kind, concurrency=1, search_lag_seconds=0
     )
@@ -211,6 +221,7 @@ def build_api(
         streams=EventStreams(database, bell, stream_limits),
         writes=writes_service(database, accounts, files.files, absent_after_seconds=0),
         webhooks=ManageWebhooks(database, webhook_secrets, guard, deliver_webhooks),
+        connections=ManageConnections(database, connectors, own),
         sync=Sync(
             database,
             accounts,
@@ -254,6 +265,7 @@ class Shop:
     write_id: UUID
     webhook_id: UUID
     delivery_id: UUID
+    connection_id: UUID
 
 
 async def stock(owner: asyncpg.Connection, tenant_id: str, number: int) -> Shop:
@@ -348,6 +360,13 @@ async def stock(owner: asyncpg.Connection, tenant_id: str, number: int) -> Shop:
         webhook_id,
         canary,
     )
+    connection_id = await owner.fetchval(
+        "INSERT INTO crm_connections (tenant_id, kind, name, origin, mode, settings) "
+        "VALUES ($1, 'native', $2, 'api', 'preview', jsonb_build_object('base_url', $3::text)) RETURNING id",
+        tenant_id,
+        canary,
+        NOWHERE,
+    )
     return Shop(
         tenant_id,
         account_id,
@@ -360,6 +379,7 @@ async def stock(owner: asyncpg.Connection, tenant_id: str, number: int) -> Shop:
         write_id,
         webhook_id,
         delivery_id,
+        connection_id,
     )
 
 

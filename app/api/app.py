@@ -19,6 +19,7 @@ from app.api.v1 import (
     auth,
     chat,
     chat_writes,
+    crm_connection,
     events,
     files,
     gig_writes,
@@ -107,6 +108,7 @@ def _add_routes(app: FastAPI) -> None:
         attachments,
         events,
         webhooks,
+        crm_connection,
     ):
         api.include_router(module.router)
     if importlib.util.find_spec("app.api.v1.crm_sync"):

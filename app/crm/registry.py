@@ -2,9 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
-
-from pydantic import BaseModel
+from typing import Any, Final, Protocol, Self
 
 from app.crm.amocrm import AmoConnector, AmoSettings
 from app.crm.bitrix24 import Bitrix24Connector, Bitrix24Settings
@@ -16,21 +14,38 @@ from app.domain.tokens import TokenKeeper
 from app.outside.addresses import AddressGuard
 
 
+class ConnectionSettings(Protocol):
+    """What the settings of every kind tell."""
+
+    @classmethod
+    def model_validate(cls, obj: Any) -> Self: ...
+
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def secrets_go_to(self) -> tuple[object, ...]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class CrmKind:
     """How a kind of CRM is set up and built."""
 
-    settings_model: type[BaseModel]
+    settings_model: type[ConnectionSettings]
+    secrets: tuple[str, ...]
+    """Settings that are secret, by their path; ``secrets.*``: as the connection's profile names them."""
     build: Callable[..., CrmConnector]
     """Of settings; with ``keeps_tokens`` of settings and a ``TokenKeeper | None``."""
     keeps_tokens: bool = False
 
 
+_OF_AMOCRM = ("api_key", "oauth.client_secret", "oauth.code", "oauth.refresh_token")
+
 CRM_KINDS: Final[Mapping[str, CrmKind]] = {
-    "amocrm": CrmKind(AmoSettings, AmoConnector, keeps_tokens=True),
-    "bitrix24": CrmKind(Bitrix24Settings, Bitrix24Connector),
-    "native": CrmKind(NativeSettings, NativeConnector),
-    "profile": CrmKind(ProfileSettings, profile_connector),
+    "amocrm": CrmKind(AmoSettings, _OF_AMOCRM, AmoConnector, keeps_tokens=True),
+    "bitrix24": CrmKind(Bitrix24Settings, ("webhook_url",), Bitrix24Connector),
+    "native": CrmKind(NativeSettings, ("api_key",), NativeConnector),
+    "profile": CrmKind(ProfileSettings, ("secrets.*",), profile_connector),
 }
 
 

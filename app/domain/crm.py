@@ -127,7 +127,7 @@ class CheckStep:
     name: str
     ok: bool
     detail: str
-    """One English sentence without secrets; the CRM's own words where it gave some."""
+    """One Russian sentence without secrets; the CRM's own words where it gave some."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
@@ -105,6 +105,7 @@ class Problem(BaseModel):
     retryable: bool | None = Field(None, description="The same request may pass later.")
     needs_person: bool | None = Field(None, description="A person has to act before it can pass.")
     retry_after: int | None = Field(None, description="Seconds to wait; also in `Retry-After`.")
+    report: dict[str, Any] | None = Field(None, description="What the check of a CRM connection found.")
     challenge: str | None = Field(None, description="What Kwork asks a person for.")
     nearest: list[str] | None = Field(None, description="Names close to an unknown category.")
     allowed: list[str] | None = Field(None, description="What the order's state permits instead.")

@@ -27,6 +27,9 @@ class Outgoing:
     payload_hash: bytes
     hold_seconds: float = 0.0
     """A record that the CRM does not have yet leaves only after so long, or once it is queued again without."""
+    appeared_at: datetime | None = None
+    """On Kwork. What is older than a connection's ``announce_from`` does not become a new record there; ``None``: it
+    does, whatever its age."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,7 @@ class Deliveries:
     async def enqueue(self, connection_id: UUID, run_id: UUID | None, items: Sequence[Outgoing]) -> int:
         """Adds what the CRM does not have in this form yet; returns how many deliveries wait because of it.
 
-        A waiting delivery of the same key takes the newer payload. A parked one wakes up when its payload changed.
+        What is too old for the connection is added only where the CRM has it, or will have it, already. A waiting delivery of the same key takes the newer payload. A parked one wakes up when its payload changed.
         """
         rows = [
             {
@@ -93,6 +96,7 @@ class Deliveries:
                 "payload": item.payload,
                 "payload_hash": item.payload_hash.hex(),
                 "hold_seconds": item.hold_seconds,
+                "appeared_at": item.appeared_at,
             }
             for item in items
         ]
@@ -240,14 +244,16 @@ class Deliveries:
 _ENQUEUE = """
 WITH incoming AS (
     SELECT DISTINCT ON (i.entity, i.external_id) i.entity, i.external_id, i.payload,
-           decode(i.payload_hash, 'hex') AS hash, i.hold_seconds
+           decode(i.payload_hash, 'hex') AS hash, i.hold_seconds, i.appeared_at
     FROM jsonb_to_recordset($4::jsonb) AS i (
-        entity text, external_id text, payload jsonb, payload_hash text, hold_seconds float)
+        entity text, external_id text, payload jsonb, payload_hash text, hold_seconds float, appeared_at timestamptz)
 ), needed AS (
     SELECT i.*, CASE WHEN l.crm_id IS NULL THEN i.hold_seconds ELSE 0 END AS held FROM incoming i
     LEFT JOIN crm_links l ON l.tenant_id = $1 AND l.connection_id = $2 AND l.entity = i.entity
                          AND l.external_id = i.external_id
-    WHERE l.payload_hash IS DISTINCT FROM i.hash
+    WHERE (l.payload_hash IS DISTINCT FROM i.hash
+           AND (l.crm_id IS NOT NULL OR (i.appeared_at < (
+                   SELECT c.announce_from FROM crm_connections c WHERE c.tenant_id = $1 AND c.id = $2)) IS NOT TRUE))
        OR EXISTS (SELECT 1 FROM deliveries d
                   WHERE d.tenant_id = $1 AND d.connection_id = $2 AND d.entity = i.entity
                     AND d.external_id = i.external_id AND d.state <> 'done')

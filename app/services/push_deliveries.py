@@ -76,7 +76,7 @@ class PushDeliveries:
         database: Database,
         connect: Callable[[str, CrmConnection], CrmConnector],
         *,
-        kind: str,
+        kind: str | None,
         concurrency: int,
         search_lag_seconds: float,
     ) -> None:
@@ -146,7 +146,10 @@ class PushDeliveries:
             recovered = await Deliveries(scope).recover(connection.id, lease.epoch)
         if recovered:
             log.warning("deliveries_recovered", tenant=tenant_id, count=recovered)
-        connector = self._connect(tenant_id, connection)
+        connector = self._opened(tenant_id, connection)
+        if connector is None:
+            await self._give_back(tenant_id, lease)
+            return
         drain = _Drain(self, tenant_id, connection, connector, lease)
         patience = LEASE_SECONDS
         try:
@@ -160,6 +163,17 @@ class PushDeliveries:
         finally:
             await connector.aclose()
             await when_database_is_back(lambda: self._give_back(tenant_id, lease), seconds=patience)
+
+    def _opened(self, tenant_id: str, connection: CrmConnection) -> CrmConnector | None:
+        """None when its secrets or settings cannot be read any more: then what is queued waits, and its health says so."""
+        try:
+            return self._connect(tenant_id, connection)
+        except ServiceError as error:
+            before = self.health.get(connection.id)
+            if before is None or before.code != error.code:
+                log.warning("crm_connection_unusable", tenant=tenant_id, code=error.code)
+            self.health[connection.id] = CrmHealth(False, datetime.now(UTC), error.code, error.detail)
+            return None
 
     async def _is_set_up(self, tenant_id: str, connection: CrmConnection, connector: CrmConnector) -> bool:
         """Makes once what the CRM must have before its first lead; while that fails, nothing is sent at all."""
@@ -253,6 +267,8 @@ class _Drain:
         return []
 
     async def _claim_of(self, scope: TenantConnection, entity: Entity) -> list[Claimed]:
+        if not await Connections(scope).stands(self._connection):
+            return []  # paused, or changed: the next drain opens it anew
         return await Deliveries(scope).claim(self._connection.id, self._lease.epoch, entity, _BATCH)
 
     def _opened(self, claimed: list[Claimed]) -> None:

@@ -145,7 +145,8 @@ class Sync:
         if unknown:
             raise Invalid(f"kinds: допустимы {', '.join(KINDS)}.", field="kinds", code="unknown_kind")
         if request.create_leads:
-            self._connectors.require()
+            async with self._database.tenant(tenant_id) as scope:
+                await self._connectors.targets(scope)
         runs: list[Run] = []
         if request.stream == CONTACTS or set(request.kinds) & set(_ACCOUNT_KINDS):
             for account_id in await self._accounts_of(tenant_id, request.account_id):
@@ -191,7 +192,7 @@ class Sync:
             parked = await Deliveries(scope).failures(20)
             accounts, _ = await Accounts(scope).list(limit=_MOST_ACCOUNTS, offset=0)
             exchange = await SharedReads(scope.connection, EXCHANGE).last()
-            live = await Connections(scope).live(self._connectors.kind) if self._connectors.configured else ()
+            receiving = await Connections(scope).receiving(self._connectors.kind)
         streams = []
         for run in latest:
             ended = done.get((run.account_id, run.stream))
@@ -207,8 +208,8 @@ class Sync:
             parked=parked,
             exchange_state=exchange.state if exchange else None,
             exchange_read_at=exchange.finished_at if exchange else None,
-            crm_configured=self._connectors.configured,
-            crm=next((self._deliveries.health.get(connection.id) for connection in live), None),
+            crm_configured=bool(receiving),
+            crm=next((self._deliveries.health.get(connection.id) for connection in receiving), None),
         )
 
     async def _accounts_of(self, tenant_id: str, account_id: UUID | None) -> list[UUID]:
@@ -243,8 +244,7 @@ class Sync:
             )
             targets: tuple[UUID, ...] = ()
             if request.create_leads:
-                live = await Connections(scope).live(self._connectors.kind)
-                targets = tuple(connection.id for connection in live)
+                targets = tuple(one.id for one in await self._connectors.targets(scope))
         if lease is not None:
             going = RunScope(tenant_id, request.account_id, lease, targets, checkpoint=dict(run.checkpoint))
             task = asyncio.create_task(self._run(going, stream, request), name=f"run {run.id}")

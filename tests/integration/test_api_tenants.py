@@ -53,6 +53,12 @@ def webhook(shop: Shop) -> dict[str, object]:
     return {"id": shop.webhook_id}
 
 
+def connection(shop: Shop) -> dict[str, object]:
+    return {"id": shop.connection_id}
+
+
+NEW_CONNECTION = {"kind": "native", "settings": {"base_url": NOWHERE}, "secrets": {"api_key": "x"}}
+
 CASES: dict[str, Case] = {
     "list_orders": Case(),
     "get_order": Case(path=lambda shop: {"id": f"order-{shop.order_id}"}),
@@ -90,6 +96,16 @@ CASES: dict[str, Case] = {
         status=409,
     ),
     "delete_webhook": Case(role="admin", path=webhook, shows_canary=False, status=204),
+    "list_crm_connections": Case(),
+    "get_crm_connection": Case(path=connection),
+    "check_crm_connection": Case(role="operator", path=connection, status=409),
+    "put_crm_connection": Case(
+        role="admin", body={**NEW_CONNECTION, "name": "new"}, shows_canary=False, status=201
+    ),
+    "update_crm_connection": Case(role="admin", path=connection, body=NEW_CONNECTION),
+    "check_crm_settings": Case(role="operator", body=NEW_CONNECTION, shows_canary=False),
+    "switch_crm_connection": Case(role="admin", path=connection, body={"mode": "paused"}),
+    "delete_crm_connection": Case(role="admin", path=connection, shows_canary=False),
     "me": Case(shows_canary=False),
     "logout": Case(shows_canary=False, status=204),
     "upload_files": Case(
@@ -220,7 +236,7 @@ async def shops(api: Api, owner: asyncpg.Connection) -> tuple[Shop, Shop]:
 ATTACHED = json.dumps(
     {"files": [{"id": "77", "name": "a.txt", "url": f"{NOWHERE}/files/a/a.txt", "size": 1}]}
 )
-NO_SHOP = Shop("nobody", NOBODY, 999, 999, NOBODY, "nobody", "", NOBODY, NOBODY, NOBODY, NOBODY)
+NO_SHOP = Shop("nobody", NOBODY, 999, 999, NOBODY, "nobody", "", NOBODY, NOBODY, NOBODY, NOBODY, NOBODY)
 
 
 async def call(
@@ -406,6 +422,7 @@ async def test_the_repositories_alone_keep_tenants_apart(
         "webhooks",
         "webhook_secrets",
         "webhook_deliveries",
+        "crm_connections",
     )
     for table in tables:
         await owner.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")

@@ -207,7 +207,7 @@ class NativeConnector:
             parsed(answer)
         except Unreadable as error:
             raise self._refusals.unclear(str(error), write=False) from None
-        return "the CRM answers"
+        return "CRM отвечает."
 
     async def _expect_active_tenant(self) -> str:
         tenant = quote(self._settings.tenant_id, safe="")
@@ -218,14 +218,14 @@ class NativeConnector:
             raise self._refusals.unclear(str(error), write=False) from None
         if record is None or record.get("active") is False or record.get("is_active") is False:
             raise Rejected("В CRM этот тенант не активен.")
-        return "the key is accepted and the tenant is active"
+        return "Ключ принят, тенант активен."
 
     async def _expect_no_such_lead(self) -> str:
         if await self.find(Entity.LEAD, f"kwork:check:{token_hex(8)}") is not None:
             raise LookupUnsupported(
                 "CRM находит запись, которой быть не может: поиску по ключу верить нельзя."
             )
-        return "records can be looked up by external_id"
+        return "Записи находятся по external_id."
 
     async def _write(self, method: str, url: httpx2.URL, body: JsonBody) -> Answer:
         answer = await self._send(method, url, orjson.dumps(body), write=True)

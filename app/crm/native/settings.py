@@ -142,6 +142,16 @@ class NativeSettings(BaseModel):
         return value
 
     @property
+    def address(self) -> str:
+        """What the connection calls, without any secret."""
+        return self.base_url
+
+    @property
+    def secrets_go_to(self) -> tuple[object, ...]:
+        """Where the key is sent: when it changes, the key must be given again."""
+        return self.base_url, self.api_key_header.lower()
+
+    @property
     def leads(self) -> str:
         """Path of leads below /api/v1."""
         if self.lead_path is not None:

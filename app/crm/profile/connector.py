@@ -167,8 +167,10 @@ class ProfileConnector:
 
     async def _expect_made(self, step: ReadyStep) -> str:
         if not await self._reader.is_made(step):
-            raise Rejected("В CRM этого ещё нет: выполните настройку подключения.", code="set_up_needed")
-        return "it is there"
+            raise Rejected(
+                "В CRM этого ещё нет: сервис создаст это, когда подключение включат.", code="set_up_needed"
+            )
+        return "Уже есть."
 
     async def _expect_key_kept(self, entity: Entity, crm_id: str, external_id: str) -> None:
         """After the first write: the record is read, its key compared."""

@@ -42,14 +42,14 @@ class WithSetUp(ProfileConnector):
 
     async def _make(self, step: ReadyStep) -> str:
         if await self._reader.is_made(step):
-            return "it is there already"
+            return "Уже есть."
         values = dict(self._common)
         assert step.make.body is not None
         answer = await self._write(step.make, values, step.make.body.render(values))
         self._judge.write(step.make.rules, answer)
         if not await self._reader.is_made(step):
             raise Rejected("CRM ответила согласием, но не создала этого.")
-        return "made"
+        return "Создано."
 
 
 class WithRate(ProfileConnector):

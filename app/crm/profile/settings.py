@@ -61,6 +61,17 @@ class ProfileSettings(BaseModel):
         return self._root
 
     @property
+    def address(self) -> str:
+        """What the connection calls, without any secret."""
+        return self._root
+
+    @property
+    def secrets_go_to(self) -> tuple[object, ...]:
+        """Where the secrets are sent, and in what: when it changes, they must be given again."""
+        source = self._ready.source
+        return self._root, tuple(sorted(source.secret_headers.items())), source.secret_path
+
+    @property
     def given(self) -> dict[str, str | int]:
         """What templates see as ``values``."""
         named = self._ready.source.values
