@@ -38,6 +38,8 @@ from app.services.files import Files, FileUses
 from app.services.keep_tokens import TokensInDatabase
 from app.services.kwork_client import KworkClients
 from app.services.manage_connections import ManageConnections
+from app.services.manage_mapping import ManageMapping
+from app.services.preview_delivery import PreviewDelivery
 from app.services.push_deliveries import PushDeliveries
 from app.services.push_leads import PushChosenLeads
 from app.services.read_account import ReadFresh
@@ -231,6 +233,8 @@ def _compose(
         streams=events.streams,
         webhooks=events.webhooks,
         connections=ManageConnections(database, connectors, own),
+        mappings=ManageMapping(database, connectors.connect),
+        previews=PreviewDelivery(database, connectors.connect),
         writes=writes_service(
             database,
             accounts,

@@ -40,7 +40,9 @@ from app.services.event_streams import EventStreams, StreamLimits
 from app.services.keep_tokens import TokensInDatabase
 from app.services.kwork_client import KworkClients
 from app.services.manage_connections import ManageConnections
+from app.services.manage_mapping import ManageMapping
 from app.services.manage_webhooks import ManageWebhooks
+from app.services.preview_delivery import PreviewDelivery
 from app.services.push_deliveries import PushDeliveries
 from app.services.read_attachments import ReadAttachments
 from app.services.read_categories import Categories
@@ -222,6 +224,8 @@ def build_api(
         writes=writes_service(database, accounts, files.files, absent_after_seconds=0),
         webhooks=ManageWebhooks(database, webhook_secrets, guard, deliver_webhooks),
         connections=ManageConnections(database, connectors, own),
+        mappings=ManageMapping(database, connectors.connect),
+        previews=PreviewDelivery(database, connectors.connect),
         sync=Sync(
             database,
             accounts,
@@ -361,11 +365,20 @@ async def stock(owner: asyncpg.Connection, tenant_id: str, number: int) -> Shop:
         canary,
     )
     connection_id = await owner.fetchval(
-        "INSERT INTO crm_connections (tenant_id, kind, name, origin, mode, settings) "
-        "VALUES ($1, 'native', $2, 'api', 'preview', jsonb_build_object('base_url', $3::text)) RETURNING id",
+        "INSERT INTO crm_connections (tenant_id, kind, name, origin, mode, settings, mapping) "
+        "VALUES ($1, 'native', $2, 'api', 'preview', jsonb_build_object('base_url', $3::text), "
+        "jsonb_build_object('stages', jsonb_build_object('won', $2::text))) RETURNING id",
         tenant_id,
         canary,
         NOWHERE,
+    )
+    await owner.execute(
+        "INSERT INTO crm_moves (tenant_id, connection_id, external_id, stage, key, account_id, order_id, action, "
+        "payload) VALUES ($1, $2, 'kwork:order:1', $3, $3, $4, 1, 'take_order', '{}')",
+        tenant_id,
+        connection_id,
+        canary,
+        account_id,
     )
     return Shop(
         tenant_id,

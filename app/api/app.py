@@ -20,6 +20,7 @@ from app.api.v1 import (
     chat,
     chat_writes,
     crm_connection,
+    crm_mapping,
     events,
     files,
     gig_writes,
@@ -109,6 +110,7 @@ def _add_routes(app: FastAPI) -> None:
         events,
         webhooks,
         crm_connection,
+        crm_mapping,
     ):
         api.include_router(module.router)
     if importlib.util.find_spec("app.api.v1.crm_sync"):

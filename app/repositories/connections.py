@@ -183,6 +183,17 @@ class Connections:
             by,
         )
 
+    async def keep_mapping(self, connection_id: UUID, mapping: Mapping[str, Any], *, by: str) -> None:
+        """What is claimed from now on is shaped by it."""
+        await self._connection.execute(
+            "UPDATE crm_connections SET mapping = $3, version = version + 1, updated_at = now(), updated_by = $4 "
+            "WHERE tenant_id = $1 AND id = $2",
+            self._tenant_id,
+            connection_id,
+            dict(mapping),
+            by,
+        )
+
     async def keep_report(self, connection_id: UUID, report: CheckReport) -> None:
         await self._connection.execute(
             "UPDATE crm_connections SET check_report = $3, checked_at = $4 WHERE tenant_id = $1 AND id = $2",

@@ -15,7 +15,9 @@ from app.services.connect_account import ConnectAccount
 from app.services.event_streams import EventStreams
 from app.services.files import Files
 from app.services.manage_connections import ManageConnections
+from app.services.manage_mapping import ManageMapping
 from app.services.manage_webhooks import ManageWebhooks
+from app.services.preview_delivery import PreviewDelivery
 from app.services.read_attachments import ReadAttachments
 from app.services.read_categories import Categories
 from app.services.receive_files import ReceiveFiles
@@ -105,5 +107,7 @@ class Services:
     streams: EventStreams
     webhooks: ManageWebhooks
     connections: ManageConnections
+    mappings: ManageMapping
+    previews: PreviewDelivery
     writes: WritesService
     probes: tuple[Probe, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,7 +18,6 @@ from app.domain.crm import (
     LookupUnsupported,
 )
 from app.domain.errors import Conflict, NotFound, Unavailable
-from app.domain.kwork import Person
 from app.domain.listing import OrderId, OrderKind
 from app.models.mapping_schemas import MappingIn
 from app.repositories.connections import Connections, CrmConnection
@@ -27,7 +26,7 @@ from app.repositories.deliveries import Outgoing
 from app.repositories.markets import Markets
 from app.repositories.orders import Orders
 from app.services.lead_payloads import contact_of, content_of, lead_of, order_lead, outgoing, project_lead
-from app.services.push_orders import contacts_of
+from app.services.push_orders import buyers_in, contacts_of
 from app.services.ready_mapping import SAMPLE, ReadyMapping, ready, ready_mapping
 from app.services.shape_records import Known, ShapeRecords
 
@@ -197,13 +196,17 @@ async def _records(scope: TenantConnection, wanted: Wanted) -> list[Outgoing]:
     """What would be queued: the buyer's contact and the lead."""
     if wanted.order is not None:
         row = await _row(Orders(scope).by_ids, wanted.order, OrderKind.ORDER, "Такого заказа нет.")
-        return [*await _buyer(scope, row), order_lead(row)]
+        return [*await contacts_of(scope, buyers_in([row])), _dated(order_lead(row), row)]
     if wanted.project is not None:
         row = await _row(
             Markets(scope.connection).by_ids, wanted.project, OrderKind.PROJECT, "Такого проекта нет."
         )
-        return [*await _buyer(scope, row), project_lead(row)]
+        return [*await contacts_of(scope, buyers_in([row])), _dated(project_lead(row), row)]
     return [outgoing(Entity.CONTACT, _SAMPLE_BUYER), outgoing(Entity.LEAD, SAMPLE)]
+
+
+def _dated(made: Outgoing, row: Mapping[str, Any]) -> Outgoing:
+    return replace(made, appeared_at=row["appeared_at"])
 
 
 async def _row(by_ids: Callable[..., Any], public: str, kind: OrderKind, absent: str) -> Mapping[str, Any]:
@@ -213,10 +216,6 @@ async def _row(by_ids: Callable[..., Any], public: str, kind: OrderKind, absent:
         raise NotFound(absent)
     found: Mapping[str, Any] = rows[0]
     return found
-
-
-async def _buyer(scope: TenantConnection, row: Mapping[str, Any]) -> list[Outgoing]:
-    return await contacts_of(scope, [Person(row["buyer_id"], row["buyer_username"])])
 
 
 async def _known(scope: TenantConnection, connection_id: UUID, made: Outgoing) -> _Item:

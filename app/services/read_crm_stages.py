@@ -18,6 +18,7 @@ import structlog
 
 from app.core.database import Database
 from app.domain.access import Caller, Role
+from app.domain.connections import ConnectionMode
 from app.domain.crm import CrmConnector, LeadAtCrm, TellsStages
 from app.domain.crm_moves import LinkedOrder, Move, Seen, key_of, meaning_of, payload_of
 from app.domain.errors import RateLimited, ServiceError
@@ -70,7 +71,7 @@ class ReadCrmStages:
         async with self._database.tenant(tenant_id) as scope:
             connection = await Connections(scope).get(connection_id)
             said = ready_mapping(dict(connection.mapping)).said
-            if not said.back or not connection.is_live:
+            if not said.back or connection.mode is not ConnectionMode.LIVE:
                 return StagesRead()
             lease = await Leases(scope).take(f"stages/{connection_id}", self._holder, LEASE_SECONDS)
         if lease is None:

@@ -76,6 +76,14 @@ CASES: dict[str, Case] = {
     "check_account": Case(role="operator", path=account),
     "renew_session": Case(role="operator", path=account, shows_canary=False, status=409),
     "pause_account": Case(role="operator", path=account, body={"paused": True}),
+    "get_crm_mapping": Case(path=connection),
+    "put_crm_mapping": Case(
+        role="admin", path=connection, body={"tags": [{"tags": ["x"]}]}, shows_canary=False, status=409
+    ),
+    "preview_crm_delivery": Case(
+        role="operator", path=connection, body={"sample": True}, shows_canary=False, status=409
+    ),
+    "list_crm_moves": Case(path=connection),
     "sync_orders": Case(role="operator", body={"kinds": ["project"]}, shows_canary=False),
     "sync_contacts": Case(role="operator", shows_canary=False, status=409),
     "sync_status": Case(),
