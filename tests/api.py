@@ -101,6 +101,8 @@ class Api:
     push_leads: FakePushLeads = field(default_factory=FakePushLeads)
     read_account: FakeReadAccount = field(default_factory=FakeReadAccount)
     files: FileUseCases = field(kw_only=True)
+    connectors: CrmConnectors = field(kw_only=True)
+    deliveries: PushDeliveries = field(kw_only=True)
 
     @property
     def streams(self) -> EventStreams:
@@ -239,7 +241,17 @@ def build_api(
     if app is None:
         app = create_app(services, settings)
     app.state.services, app.state.settings = services, settings
-    return Api(app, settings, database, passwords, push_leads, read_account, files=files)
+    return Api(
+        app,
+        settings,
+        database,
+        passwords,
+        push_leads,
+        read_account,
+        files=files,
+        connectors=connectors,
+        deliveries=deliveries,
+    )
 
 
 _made_before: list[FastAPI] = []

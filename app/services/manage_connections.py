@@ -215,9 +215,9 @@ class ManageConnections:
             kept = self._own.secrets(tenant_id, before)
         except Conflict:  # they do not open any more
             kept = {}
+        if lost := sorted(set(before.secret_names) - kept.keys() - draft.secrets.keys()):
+            raise _secrets_needed(lost)
         stay = {name: secret for name, secret in kept.items() if name not in draft.secrets}
-        if not kept and before.secret_names:
-            raise _secrets_needed([name for name in before.secret_names if name not in draft.secrets])
         if not stay or draft.settings is None:
             return stay
         wanted = self._own.validated(tenant_id, before.kind, draft.settings, stay | _given(draft))
@@ -340,8 +340,7 @@ def _secrets_needed(names: builtins.list[str]) -> SettingsInvalid:
                 "message": "задайте секрет заново: прежний не открывается или уходил бы теперь в другое место",
             }
             for name in names
-        ]
-        or [{"field": "secrets", "code": "secrets_needed_again", "message": "задайте секреты заново"}],
+        ],
         code="secrets_needed_again",
     )
 
