@@ -77,7 +77,7 @@ class ManageMapping:
         async with self._database.tenant(caller.tenant_id) as scope:
             await Connections(scope).keep_mapping(connection_id, mapping.kept(), by=caller.actor)
             changed = {"parts": sorted(mapping.kept())}
-            await Audit(scope).add(caller.actor, "crm.mapping", f"connection:{connection_id}", changed)
+            await Audit(scope).add(caller.actor, "crm_connection.mapped", f"crm_connection/{connection_id}", changed)
         return KeptMapping(connection_id, mapping, stages)
 
     async def moves(
@@ -115,7 +115,7 @@ def _refuse_what_it_cannot(crm: CrmConnector, said: CrmMapping) -> None:
 async def _refuse_what_it_does_not_take(crm: CrmConnector, said: CrmMapping) -> None:
     """Ids of users and stages in a form that this kind of CRM cannot have."""
     tried = [
-        (f"responsible.{place}.user_id", Handling(responsible_id=rule.user_id))
+        (f"responsible.item{place}.user_id", Handling(responsible_id=rule.user_id))
         for place, rule in enumerate(said.responsible)
     ]
     tried += [(field, Handling(stage=stage)) for field, stage in _stages_named(said)]
@@ -131,14 +131,15 @@ def _stages_named(said: CrmMapping) -> Iterator[tuple[str, str]]:
         if stage != KEEP:
             yield f"stages.{word}", stage
     for place, rule in enumerate(said.back):
-        yield f"back.{place}.stage", rule.stage
+        yield f"back.item{place}.stage", rule.stage
 
 
 def _unknown(field: str, stage: str, stages: Sequence[CrmStage]) -> StageUnknown:
     """By id or by name, since people copy names."""
-    words = {one.id: one for one in stages} | {one.name: one for one in stages if one.name}
-    close = get_close_matches(stage, list(words), n=_NAMED, cutoff=0.5)
-    nearest = list(dict.fromkeys(words[word].id for word in close))
+    words = {word for one in stages for word in (one.id, one.name) if word}
+    close = get_close_matches(stage, sorted(words), n=_NAMED, cutoff=0.5)
+    nearest = [one.id for word in close for one in stages if word in (one.id, one.name)]
+    nearest = list(dict.fromkeys(nearest))[:_NAMED]
     named = ", ".join(f"{one.id} ({one.name})" for one in stages if one.id in nearest)
     there = ", ".join(one.id for one in stages[:20])
     hint = f"Ближайшие: {named}." if nearest else f"Есть: {there}."
