@@ -122,6 +122,18 @@ async def test_a_persons_move_takes_the_order_into_work_once(bureau: Bureau) -> 
     assert await bureau.open() == []
 
 
+async def test_another_change_of_a_moved_lead_is_no_second_move(bureau: Bureau) -> None:
+    """Some CRMs tell only when anything of the lead changed."""
+    await bureau.says(await taken(bureau))
+    await bureau.link()
+    await bureau.move(WORK)
+    await bureau.read()
+    bureau.stand.later(120)
+    await bureau.stand.by_hand(bureau.crm_id, name="Имя от менеджера")
+    assert await bureau.read() == StagesRead(looked_at=1)
+    assert len(await bureau.moves()) == 1
+
+
 async def test_a_cancellation_carries_its_reason(bureau: Bureau) -> None:
     rule = {"stage": await bureau.stage(LOST), "action": "cancel_order", "reason": "payer_no_communication"}
     await bureau.says({**rule, "message": "Нет ответа неделю"})
