@@ -45,6 +45,7 @@ from app.services.push_leads import PushChosenLeads
 from app.services.read_account import ReadFresh
 from app.services.read_attachments import ReadAttachments
 from app.services.read_categories import Categories
+from app.services.read_crm_stages import ReadCrmStages
 from app.services.read_exchange import ReadExchange
 from app.services.read_order_pages import ReadOrderPages
 from app.services.receive_files import ReceiveFiles, UploadLimits
@@ -112,6 +113,7 @@ async def running_service(settings: Settings) -> AsyncIterator[FastAPI]:
         background: tuple[Coroutine[Any, Any, object], ...] = (
             _push_forever(deliveries, database),
             _tidy_writes_forever(services),
+            _read_crm_stages_forever(services, settings.poll_seconds),
             files.sweep.run(),
             categories.if_never_read(),
         )
@@ -214,6 +216,13 @@ def _compose(
     exchange = ReadExchange(database, clients.signed_out)
     categories = RefreshCategories(database, clients.signed_out)
     rules = TenantRules(settings.default_tenant_id, allow_default=settings.allow_default_tenant)
+    writes = writes_service(
+        database,
+        accounts,
+        files.files,
+        absent_after_seconds=settings.kwork_absent_after_seconds,
+        hold_seconds=settings.kwork_write_hold_seconds,
+    )
     services = Services(
         database=database,
         authenticator=Authenticator(database, tokens, rules),
@@ -235,13 +244,8 @@ def _compose(
         connections=ManageConnections(database, connectors, own),
         mappings=ManageMapping(database, connectors.connect),
         previews=PreviewDelivery(database, connectors.connect),
-        writes=writes_service(
-            database,
-            accounts,
-            files.files,
-            absent_after_seconds=settings.kwork_absent_after_seconds,
-            hold_seconds=settings.kwork_write_hold_seconds,
-        ),
+        crm_stages=ReadCrmStages(database, connectors.connect, writes.ask),
+        writes=writes,
         read_account=ReadFresh(database, accounts),
         sync=Sync(
             database,
@@ -275,6 +279,15 @@ async def _tidy_writes_forever(services: Services) -> None:
             return await all_tenants(connection)
 
     await services.writes.run(tenants, every_seconds=_TIDY_EVERY_SECONDS)
+
+
+async def _read_crm_stages_forever(services: Services, every_seconds: float) -> None:
+    async def tenants() -> Sequence[str]:
+        async with services.database.shared() as connection:
+            return await all_tenants(connection)
+
+    if every_seconds > 0:
+        await services.crm_stages.run_forever(tenants, every_seconds=every_seconds)
 
 
 async def _cancel(task: asyncio.Task[object]) -> None:

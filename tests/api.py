@@ -46,6 +46,7 @@ from app.services.preview_delivery import PreviewDelivery
 from app.services.push_deliveries import PushDeliveries
 from app.services.read_attachments import ReadAttachments
 from app.services.read_categories import Categories
+from app.services.read_crm_stages import ReadCrmStages
 from app.services.read_exchange import ReadExchange
 from app.services.refresh_categories import RefreshCategories
 from app.services.sync import Sync
@@ -209,6 +210,7 @@ def build_api(
             return bool(await connection.fetchval("SELECT true"))
 
     files = FileUseCases.of(settings, database)
+    writes = writes_service(database, accounts, files.files, absent_after_seconds=0)
     services = Services(
         database=database,
         authenticator=Authenticator(database, tokens, rules),
@@ -223,11 +225,12 @@ def build_api(
         receive_files=files.receive,
         attachments=ReadAttachments(database, accounts, seconds=settings.kwork_download_seconds),
         streams=EventStreams(database, bell, stream_limits),
-        writes=writes_service(database, accounts, files.files, absent_after_seconds=0),
+        writes=writes,
         webhooks=ManageWebhooks(database, webhook_secrets, guard, deliver_webhooks),
         connections=ManageConnections(database, connectors, own),
         mappings=ManageMapping(database, connectors.connect),
         previews=PreviewDelivery(database, connectors.connect),
+        crm_stages=ReadCrmStages(database, connectors.connect, writes.ask),
         sync=Sync(
             database,
             accounts,

@@ -20,6 +20,7 @@ from app.services.manage_webhooks import ManageWebhooks
 from app.services.preview_delivery import PreviewDelivery
 from app.services.read_attachments import ReadAttachments
 from app.services.read_categories import Categories
+from app.services.read_crm_stages import ReadCrmStages
 from app.services.receive_files import ReceiveFiles
 from app.services.writes import WritesService
 
@@ -109,5 +110,6 @@ class Services:
     connections: ManageConnections
     mappings: ManageMapping
     previews: PreviewDelivery
+    crm_stages: ReadCrmStages
     writes: WritesService
     probes: tuple[Probe, ...] = ()

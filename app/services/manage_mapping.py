@@ -77,7 +77,9 @@ class ManageMapping:
         async with self._database.tenant(caller.tenant_id) as scope:
             await Connections(scope).keep_mapping(connection_id, mapping.kept(), by=caller.actor)
             changed = {"parts": sorted(mapping.kept())}
-            await Audit(scope).add(caller.actor, "crm_connection.mapped", f"crm_connection/{connection_id}", changed)
+            await Audit(scope).add(
+                caller.actor, "crm_connection.mapped", f"crm_connection/{connection_id}", changed
+            )
         return KeptMapping(connection_id, mapping, stages)
 
     async def moves(

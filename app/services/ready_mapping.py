@@ -18,8 +18,6 @@ from app.models.mapping_schemas import MappingIn
 NAME_CAP: Final = 500
 TEXT_CAP: Final = 60_000
 
-_LEAD: Final[Scope] = {"lead": None}
-_NOTE: Final[Scope] = {"lead": None, "note": frozenset({"text", "at"})}
 _MOMENT: Final = datetime(2026, 3, 5, 12, 0, tzinfo=UTC)
 
 SAMPLE: Final = Lead(
@@ -40,6 +38,8 @@ SAMPLE: Final = Lead(
     },
 )
 """An order with everything, for previews."""
+_LEAD: Final[Scope] = {"lead": frozenset(lead_facts(SAMPLE))}
+_NOTE: Final[Scope] = {**_LEAD, "note": frozenset({"text", "at"})}
 _BARE: Final = Lead(external_id="kwork:project:3", name="Сайт", metadata={"kwork_kind": "project"})
 _SAMPLE_NOTE: Final = Note("kwork:message:5", "Здравствуйте!", _MOMENT)
 

@@ -125,6 +125,7 @@ def test_a_name_that_comes_out_empty_is_the_leads_own() -> None:
         ("{{ secrets.token }}", "template_secret"),
         ("{{ settings.api_key }}", "template_unknown_name"),
         ("{% for a in lead.name %}{% for b in lead.name %}{% for c in lead.name %}x{% endfor %}{% endfor %}{% endfor %}", "template_forbidden"),
+        ("{{ lead.nmae }}", "template_unknown_name"),
         ("{{ range(10 ** 9) }}", "template_forbidden"),
         ("{{ lead.name.__class__ }}", "template_failed"),
         ("{{ lead.name | nothing }}", "template_forbidden"),
