@@ -32,6 +32,7 @@ from app.marketplaces.kwork.browser import KworkBrowser
 from app.outside.addresses import AddressGuard
 from app.repositories.events import CHANNEL
 from app.services.authenticate import Authenticator, Login, TenantRules
+from app.services.backfill_connection import BackfillConnection
 from app.services.connect_account import ConnectAccount
 from app.services.container import LeadState, Probe, Services
 from app.services.crm_connections import CrmConnectors
@@ -224,6 +225,7 @@ def build_api(
         writes=writes_service(database, accounts, files.files, absent_after_seconds=0),
         webhooks=ManageWebhooks(database, webhook_secrets, guard, deliver_webhooks),
         connections=ManageConnections(database, connectors, own),
+        backfill=BackfillConnection(database),
         sync=Sync(
             database,
             accounts,
