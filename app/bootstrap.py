@@ -31,6 +31,7 @@ from app.marketplaces.kwork.browser import KworkBrowser
 from app.outside.addresses import AddressGuard
 from app.repositories.tenants import all_tenants
 from app.services.authenticate import Authenticator, Login, TenantRules
+from app.services.backfill_connection import BackfillConnection
 from app.services.connect_account import ConnectAccount
 from app.services.container import Probe, Services
 from app.services.crm_connections import CrmConnectors
@@ -242,6 +243,7 @@ def _compose(
         streams=events.streams,
         webhooks=events.webhooks,
         connections=ManageConnections(database, connectors, own),
+        backfill=BackfillConnection(database),
         mappings=ManageMapping(database, connectors.connect),
         previews=PreviewDelivery(database, connectors.connect),
         crm_stages=ReadCrmStages(database, connectors.connect, writes.ask),

@@ -32,6 +32,7 @@ from app.marketplaces.kwork.browser import KworkBrowser
 from app.outside.addresses import AddressGuard
 from app.repositories.events import CHANNEL
 from app.services.authenticate import Authenticator, Login, TenantRules
+from app.services.backfill_connection import BackfillConnection
 from app.services.connect_account import ConnectAccount
 from app.services.container import LeadState, Probe, Services
 from app.services.crm_connections import CrmConnectors
@@ -228,6 +229,7 @@ def build_api(
         writes=writes,
         webhooks=ManageWebhooks(database, webhook_secrets, guard, deliver_webhooks),
         connections=ManageConnections(database, connectors, own),
+        backfill=BackfillConnection(database),
         mappings=ManageMapping(database, connectors.connect),
         previews=PreviewDelivery(database, connectors.connect),
         crm_stages=ReadCrmStages(database, connectors.connect, writes.ask),

@@ -42,6 +42,7 @@ ORDER_CARD_EXAMPLE: dict[str, Any] = {
     "offers": None,
     "listed": None,
     "lead": {"id": "lead-17", "state": "synced", "reason": None},
+    "leads": None,
     "gig_title": "Чат-бот под ключ",
     "progress": 50,
     "stages": [

@@ -200,6 +200,13 @@ class LeadOut(BaseModel):
     reason: str | None = Field(None, description="Why it is not there yet.")
 
 
+class LeadThere(LeadOut):
+    """The lead in one of several connections; ``state`` may be ``none``."""
+
+    connection_id: UUID
+    connection: str = Field(description="Its name.", examples=["amoCRM"])
+
+
 class FileOut(BaseModel):
     """A file on Kwork; ``size`` in bytes."""
 
@@ -236,6 +243,9 @@ class OrderRow(BaseModel):
     offers: int | None = Field(description="Offers made so far.")
     listed: bool | None = Field(description="False: the project has vanished from the exchange.")
     lead: LeadOut | None
+    leads: list[LeadThere] | None = Field(
+        None, description="One of each connection to a CRM; null while there is only one."
+    )
 
 
 class StageOut(BaseModel):

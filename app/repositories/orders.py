@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -150,6 +151,20 @@ class Orders:
             list(ids),
         )
         return [dict(row) for row in rows]
+
+    async def appeared(self, after: datetime, before: datetime, *, beyond: int, limit: int) -> list[int]:
+        """Numbers of the tenant's orders that appeared then, lowest first, those after ``beyond``."""
+        rows = await self._connection.fetch(
+            "SELECT id FROM orders WHERE tenant_id = $1 AND id > $4 "
+            "AND coalesce(created_at, first_seen_at) >= $2 AND coalesce(created_at, first_seen_at) < $3 "
+            "ORDER BY id LIMIT $5",
+            self._tenant_id,
+            after,
+            before,
+            beyond,
+            limit,
+        )
+        return [row["id"] for row in rows]
 
     async def open_ids(self, account_id: UUID) -> set[int]:
         """Orders of the account that may still change."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from app.core.database import Database
@@ -23,6 +23,9 @@ from app.services.read_categories import Categories
 from app.services.read_crm_stages import ReadCrmStages
 from app.services.receive_files import ReceiveFiles
 from app.services.writes import WritesService
+
+if TYPE_CHECKING:  # it leans on what leans on this
+    from app.services.backfill_connection import BackfillConnection
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +111,7 @@ class Services:
     streams: EventStreams
     webhooks: ManageWebhooks
     connections: ManageConnections
+    backfill: BackfillConnection
     mappings: ManageMapping
     previews: PreviewDelivery
     crm_stages: ReadCrmStages

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from app.core.database import Database
-from tests.api import Api, build_api
+from tests.api import Api, add_project, build_api
 from tests.connected import Row, Studio, body_for, keys
 from tests.crm_stands import STANDS, CrmStand
 from tests.crm_stands.amocrm import AmoStand
@@ -102,6 +102,42 @@ async def test_only_what_appears_after_going_live_is_announced(studio: Studio, s
     await studio.switch(made, "preview")
     again = await studio.switch(made, "live")
     assert again["announce_from"] == live["announce_from"]  # what appeared meanwhile is not lost
+
+
+async def test_older_orders_become_leads_only_when_asked_for(studio: Studio, stand: CrmStand) -> None:
+    made = await studio.connect(stand, live=False)
+    await studio.add_orders(1, created_at="2026-01-05T00:00:00Z")
+    await studio.add_orders(2, created_at="2026-02-05T00:00:00Z")
+    await studio.add_orders(3, created_at="2026-03-05T00:00:00Z")
+    asked = {"created_after": "2026-02-01T00:00:00Z", "created_before": "2026-03-01T00:00:00Z"}
+    path = f"/{made['id']}/backfill"
+    counted = {"found": 1, "linked": 0, "queued": 0, "dry_run": True}
+    assert await studio.call("POST", path, asked | {"dry_run": True}) == counted
+    assert (await studio.call("POST", path, asked, status=409))["code"] == "connection_in_preview"
+
+    await studio.switch(made, "live")
+    done = await studio.call("POST", path, asked, role="MANAGER")
+    assert (done["found"], done["queued"]) == (1, 2)  # the lead and its contact
+    await studio.sync(1, 2, 3)
+    assert keys(await stand.leads()) == ["kwork:order:2"]
+    assert (await studio.call("POST", path, asked)) == counted | {"linked": 1, "dry_run": False}
+
+    refused = await studio.call("POST", path, asked | {"kinds": ["project"]}, status=422)
+    assert refused["code"] == "filters_needed"
+    backwards = {**asked, "created_before": "2026-01-01T00:00:00Z"}
+    assert (await studio.call("POST", path, backwards, status=422))["code"] == "bad_range"
+
+
+async def test_older_projects_become_leads_where_the_filters_fit(
+    studio: Studio, stand: CrmStand, owner: asyncpg.Connection
+) -> None:
+    made = await studio.connect(stand, live=False)
+    await studio.switch(made, "live")
+    await add_project(owner, 1, created_at="2026-02-05T00:00:00Z")
+    await add_project(owner, 2, created_at="2026-02-05T00:00:00Z", title="Логотип")
+    asked = {"created_after": "2026-02-01T00:00:00Z", "kinds": ["project"], "filters": {"q": "логотип"}}
+    done = await studio.call("POST", f"/{made['id']}/backfill", asked)
+    assert (done["found"], done["queued"]) == (1, 2)
 
 
 async def test_a_connection_whose_check_fails_is_kept_but_does_not_go_live(

@@ -112,6 +112,12 @@ CASES: dict[str, Case] = {
     ),
     "update_crm_connection": Case(role="admin", path=connection, body=NEW_CONNECTION),
     "check_crm_settings": Case(role="operator", body=NEW_CONNECTION, shows_canary=False),
+    "backfill_crm_connection": Case(
+        role="operator",
+        path=connection,
+        body={"created_after": "2020-01-01T00:00:00Z", "dry_run": True},
+        shows_canary=False,
+    ),
     "switch_crm_connection": Case(role="admin", path=connection, body={"mode": "paused"}),
     "delete_crm_connection": Case(role="admin", path=connection, shows_canary=False),
     "me": Case(shows_canary=False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -9,9 +10,13 @@ from fastapi import APIRouter, Body, Path, Response
 
 from app.api.connection_rows import check_row, connection_row
 from app.api.describe import problems
+from app.api.project_filters import project_filter
 from app.api.rows import json_answer, list_answer
 from app.api.v1.deps import Admin, Operator, UseCases, Viewer
+from app.domain.errors import Invalid
 from app.models.connection_schemas import (
+    BackfillIn,
+    BackfillOut,
     CheckIn,
     CheckOut,
     ConnectionDeleted,
@@ -20,6 +25,7 @@ from app.models.connection_schemas import (
     ModeIn,
 )
 from app.models.schemas import MAX_LIMIT, Listed
+from app.services.backfill_connection import Backfill
 from app.services.manage_connections import ConnectionDraft, SavedConnection
 
 router = APIRouter(prefix="/crm/connection", tags=["crm-connections"])
@@ -165,6 +171,38 @@ async def switch_crm_connection(
     """
     switched = await services.connections.switch(caller, connection_id, body.mode, body.announce_from)
     return json_answer(connection_row(switched))
+
+
+@router.post(
+    "/{id}/backfill",
+    operation_id="backfill_crm_connection",
+    summary="Make leads of what appeared before the connection",
+    response_model=BackfillOut,
+    responses=problems(409, 413, 415),
+)
+async def backfill_crm_connection(
+    connection_id: ConnectionId, body: BackfillIn, caller: Operator, services: UseCases
+) -> Response:
+    """Queues stored orders (and, with `filters`, listed projects) of that time for this connection only, whatever its
+    `announce_from`. What the CRM has already is not made again. `dry_run=true` only counts.
+
+    409 `connection_in_preview`: let it go live first.
+    """
+    if "project" in body.kinds and body.filters is None:
+        raise Invalid("Для project нужны filters: какие проекты.", field="filters", code="filters_needed")
+    wanted = Backfill(
+        after=body.created_after,
+        before=body.created_before or datetime.now(UTC),
+        orders="order" in body.kinds,
+        projects=project_filter(body.filters, await services.categories.tree())
+        if "project" in body.kinds
+        else None,
+        dry_run=body.dry_run,
+    )
+    done = await services.backfill.run(caller, connection_id, wanted)
+    return json_answer(
+        {"found": done.found, "linked": done.linked, "queued": done.queued, "dry_run": body.dry_run}
+    )
 
 
 def _draft(body: ConnectionIn) -> ConnectionDraft:
