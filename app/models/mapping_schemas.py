@@ -75,7 +75,7 @@ class TagsIn(Exact):
 
 
 class TemplatesIn(Exact):
-    """Texts in the language of profiles' templates (docs/crm-profile.md); `lead` is at hand, in `note` also `note`."""
+    """Texts in the language of profiles' templates (docs/crm-profile.md): `lead` is at hand, in `note` only `note`."""
 
     name: Template | None = Field(None, examples=["Kwork {{ lead.kwork_id }}: {{ lead.name }}"])
     description: Template | None = None

@@ -39,7 +39,7 @@ SAMPLE: Final = Lead(
 )
 """An order with everything, for previews."""
 _LEAD: Final[Scope] = {"lead": frozenset(lead_facts(SAMPLE))}
-_NOTE: Final[Scope] = {**_LEAD, "note": frozenset({"text", "at"})}
+_NOTE: Final[Scope] = {"note": frozenset({"text", "at"})}
 _BARE: Final = Lead(external_id="kwork:project:3", name="Сайт", metadata={"kwork_kind": "project"})
 _SAMPLE_NOTE: Final = Note("kwork:message:5", "Здравствуйте!", _MOMENT)
 
@@ -62,12 +62,12 @@ class ReadyMapping:
         described = self.description.render(facts)[:TEXT_CAP] if self.description else lead.description
         return replace(lead, name=name or lead.name, description=described)
 
-    def note_text(self, note: Note, lead: Lead) -> str:
-        """Raises ``TemplateFailed``."""
+    def in_note_words(self, note: Note) -> Note:
+        """With the text by the template. Raises ``TemplateFailed``."""
         if self.note is None:
-            return note.text
-        facts = {"lead": lead_facts(lead), "note": {"text": note.text, "at": note.at}}
-        return self.note.render(facts)[:TEXT_CAP]
+            return note
+        made = self.note.render({"note": {"text": note.text, "at": note.at}}).strip()
+        return replace(note, text=made[:TEXT_CAP] or note.text)
 
 
 NO_MAPPING: Final = ReadyMapping(CrmMapping())
@@ -93,7 +93,7 @@ def _compiled(templates: Templates) -> tuple[TextTemplate | None, TextTemplate |
     try:
         for lead in (SAMPLE, _BARE):
             tried.in_words(lead)
-            tried.note_text(_SAMPLE_NOTE, lead)
+        tried.in_note_words(_SAMPLE_NOTE)
     except TemplateFailed as error:
         raise Invalid(error.detail, field=f"body.{error.path}", code=error.code) from None
     return name, description, note

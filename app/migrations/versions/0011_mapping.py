@@ -20,6 +20,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """The CRM is asked again where leads stand when this comes back."""
+    op.drop_table("crm_note_marks")
     op.drop_table("crm_moves")
     for column in ("sent", "put_stage", "seen_stage", "seen_at"):
         op.drop_column("crm_links", column)

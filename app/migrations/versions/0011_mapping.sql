@@ -31,3 +31,12 @@ CREATE TABLE crm_moves (
 );
 CREATE INDEX crm_moves_recent ON crm_moves (tenant_id, connection_id, seen_at DESC, id);
 CREATE INDEX crm_moves_wanted ON crm_moves (tenant_id, connection_id) WHERE state = 'wanted';
+
+-- Up to which event of the tenant's log a connection's notes have been queued.
+CREATE TABLE crm_note_marks (
+    tenant_id      text NOT NULL,
+    connection_id  uuid NOT NULL,
+    event_id       bigint NOT NULL,
+    PRIMARY KEY (tenant_id, connection_id),
+    FOREIGN KEY (tenant_id, connection_id) REFERENCES crm_connections ON DELETE CASCADE
+);
