@@ -30,6 +30,7 @@ def connection_row(connection: CrmConnection) -> dict[str, Any]:
         "name": connection.name,
         "origin": connection.origin,
         "mode": connection.mode,
+        "address": connection.address,
         "settings": connection.settings,
         "secrets": dict.fromkeys(connection.secret_names, True),
         "announce_from": connection.announce_from,

@@ -87,6 +87,12 @@ class ConnectionIn(Exact):
         "`webhook_url`; profile: as the profile names them.",
     )
 
+    same_crm: bool = Field(
+        False,
+        description="A changed address means the same CRM with the same records. Without it the address of a connection "
+        "that has links stays (409 `connection_has_links`).",
+    )
+
 
 class CheckIn(ConnectionIn):
     """A connection that is not saved."""
@@ -136,6 +142,9 @@ class ConnectionOut(BaseModel):
         description="`settings`: whoever runs the service described it (`CRM_KIND`, `CRM_API_URL`, `CRM_API_KEY`)."
     )
     mode: ConnectionMode
+    address: str | None = Field(
+        description="What is called, without any secret.", examples=["https://crm.example.ru"]
+    )
     settings: dict[str, Any] = Field(description="Without secrets; empty for the one of the settings.")
     secrets: dict[str, bool] = Field(description="Which are set.", examples=[{"api_key": True}])
     announce_from: datetime | None = Field(

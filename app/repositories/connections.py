@@ -28,6 +28,8 @@ class CrmConnection:
     name: str
     origin: ConnectionOrigin = ConnectionOrigin.SETTINGS
     mode: ConnectionMode = ConnectionMode.LIVE
+    address: str | None = None
+    """What is called, without any secret; ``None``: the service's settings say it."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Of the kind, without secrets; empty where the service's settings say it all."""
     secrets_sealed: bytes | None = field(default=None, repr=False)
@@ -65,7 +67,7 @@ class Connections:
 
     async def live(self, kind: str | None) -> tuple[CrmConnection, ...]:
         """Those that are sent to. ``kind``: of the CRM of the settings; ``None``: they name none. Raises as
-        ``default`` does.
+        ``list`` does.
         """
         found = await self.receiving(kind)
         return tuple(one for one in found if one.mode is ConnectionMode.LIVE)
@@ -76,10 +78,18 @@ class Connections:
         return tuple(one for one in found if one.mode is not ConnectionMode.PREVIEW)
 
     async def list(self, kind: str | None) -> builtins.list[CrmConnection]:
-        """All that can be used: without the one of the settings where these name no CRM."""
-        if kind is not None:
-            await self.default(kind)
-        return [one for one in await self.all() if kind is not None or one.origin is ConnectionOrigin.API]
+        """All that can be used. The one of the settings is not among them where these name no CRM, or one of another
+        kind; then ``Conflict`` is raised unless the tenant has its own.
+        """
+        own = [one for one in await self.all() if one.origin is ConnectionOrigin.API]
+        if kind is None:
+            return own
+        try:
+            return [await self.default(kind), *own]
+        except Conflict:
+            if not own:
+                raise
+            return own
 
     async def all(self) -> builtins.list[CrmConnection]:
         rows = await self._connection.fetch(
@@ -149,6 +159,7 @@ class Connections:
                 connection.name,
                 connection.origin.value,
                 connection.mode.value,
+                connection.address,
                 dict(connection.settings),
                 connection.secrets_sealed,
                 builtins.list(connection.secret_names),
@@ -258,17 +269,17 @@ def _connection(row: asyncpg.Record) -> CrmConnection:
 
 
 _COLUMNS = (
-    "id, kind, name, origin, mode, settings, secrets_sealed, secret_names, mapping, announce_from, check_report, "
+    "id, kind, name, origin, mode, address, settings, secrets_sealed, secret_names, mapping, announce_from, check_report, "
     "checked_at, set_up_at, version, created_at, updated_at, updated_by"
 )
 
 _SAVE = f"""
 INSERT INTO crm_connections AS c (
-    tenant_id, id, kind, name, origin, mode, settings, secrets_sealed, secret_names, check_report, checked_at,
-    updated_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+    tenant_id, id, kind, name, origin, mode, address, settings, secrets_sealed, secret_names, check_report,
+    checked_at, updated_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 ON CONFLICT (tenant_id, id) DO UPDATE SET
-    name = excluded.name, settings = excluded.settings, secrets_sealed = excluded.secrets_sealed,
+    name = excluded.name, address = excluded.address, settings = excluded.settings, secrets_sealed = excluded.secrets_sealed,
     secret_names = excluded.secret_names, check_report = excluded.check_report, checked_at = excluded.checked_at,
     version = c.version + 1, updated_at = now(), updated_by = excluded.updated_by
 RETURNING {_COLUMNS}

@@ -87,7 +87,9 @@ class Deliveries:
     async def enqueue(self, connection_id: UUID, run_id: UUID | None, items: Sequence[Outgoing]) -> int:
         """Adds what the CRM does not have in this form yet; returns how many deliveries wait because of it.
 
-        What is too old for the connection is added only where the CRM has it, or will have it, already. A waiting delivery of the same key takes the newer payload. A parked one wakes up when its payload changed.
+        Nothing is added for a connection that went back to preview, or away, meanwhile. What is too old for it is added
+        only where the CRM has it, or will have it, already. A waiting delivery of the same key takes the newer payload.
+        A parked one wakes up when its payload changed.
         """
         rows = [
             {
@@ -119,6 +121,15 @@ class Deliveries:
             self._tenant_id,
             connection_id,
             run_id,
+        )
+
+    async def hurry(self, connection_id: UUID) -> None:
+        """What the CRM refused or was away for is tried again now: somebody mended the connection."""
+        await self._connection.execute(
+            "UPDATE deliveries SET due_at = now() WHERE tenant_id = $1 AND connection_id = $2 "
+            "AND (state = 'retry' OR (state = 'pending' AND attempts > 0))",
+            self._tenant_id,
+            connection_id,
         )
 
     async def claim(self, connection_id: UUID, epoch: int, entity: Entity, limit: int) -> list[Claimed]:
@@ -242,18 +253,21 @@ class Deliveries:
 
 
 _ENQUEUE = """
-WITH incoming AS (
+WITH connection AS (
+    SELECT c.announce_from FROM crm_connections c
+    WHERE c.tenant_id = $1 AND c.id = $2 AND c.mode <> 'preview'
+), incoming AS (
     SELECT DISTINCT ON (i.entity, i.external_id) i.entity, i.external_id, i.payload,
            decode(i.payload_hash, 'hex') AS hash, i.hold_seconds, i.appeared_at
     FROM jsonb_to_recordset($4::jsonb) AS i (
         entity text, external_id text, payload jsonb, payload_hash text, hold_seconds float, appeared_at timestamptz)
 ), needed AS (
-    SELECT i.*, CASE WHEN l.crm_id IS NULL THEN i.hold_seconds ELSE 0 END AS held FROM incoming i
+    SELECT i.*, CASE WHEN l.crm_id IS NULL THEN i.hold_seconds ELSE 0 END AS held
+    FROM incoming i CROSS JOIN connection c
     LEFT JOIN crm_links l ON l.tenant_id = $1 AND l.connection_id = $2 AND l.entity = i.entity
                          AND l.external_id = i.external_id
     WHERE (l.payload_hash IS DISTINCT FROM i.hash
-           AND (l.crm_id IS NOT NULL OR (i.appeared_at < (
-                   SELECT c.announce_from FROM crm_connections c WHERE c.tenant_id = $1 AND c.id = $2)) IS NOT TRUE))
+           AND (l.crm_id IS NOT NULL OR (i.appeared_at < c.announce_from) IS NOT TRUE))
        OR EXISTS (SELECT 1 FROM deliveries d
                   WHERE d.tenant_id = $1 AND d.connection_id = $2 AND d.entity = i.entity
                     AND d.external_id = i.external_id AND d.state <> 'done')

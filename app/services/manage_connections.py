@@ -24,6 +24,7 @@ from app.domain.errors import Conflict, Invalid
 from app.domain.tokens import TokenKeeper
 from app.repositories.audit import Audit
 from app.repositories.connections import OF_SETTINGS, Connections, ConnectionUse, CrmConnection
+from app.repositories.deliveries import Deliveries
 from app.services.check_connection import checked
 from app.services.crm_connections import CrmConnectors
 from app.services.keep_tokens import UnsavedTokens, put_tokens
@@ -43,6 +44,8 @@ class ConnectionDraft:
     settings: Mapping[str, Any] | None = None
     secrets: Mapping[str, str | None] = field(default_factory=dict, repr=False)
     """Those that are given anew; a ``None`` takes one away, what is left out stays."""
+    same_crm: bool = False
+    """Another address means the same CRM with the same records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ class ManageConnections:
         """Checks what it would become, then saves it, whole or not at all.
 
         Raises ``NotFound``, ``SettingsInvalid``, ``AddressRefused``, ``Conflict`` (``connection_of_settings``,
-        ``connection_kind_fixed``, ``connection_changed``, ``connection_name_taken``), and ``CheckFailed`` where the
+        ``connection_kind_fixed``, ``connection_changed``, ``connection_name_taken``, ``connection_has_links``), and ``CheckFailed`` where the
         connection is in use and would not work any more.
         """
         before = await self.get(caller.tenant_id, connection_id)
@@ -159,6 +162,7 @@ class ManageConnections:
             if report is not None:
                 await connections.keep_report(connection_id, report)
             await connections.switch(connection_id, mode, announce_from=announce_from, by=caller.actor)
+            await Deliveries(scope).hurry(connection_id)
             await Audit(scope).add(
                 caller.actor,
                 "crm_connection.switched",
@@ -242,7 +246,8 @@ class ManageConnections:
         settings = before.settings if draft.settings is None else draft.settings
         secrets = {**kept, **_given(draft)}
         name = _usable(draft.name or before.name)
-        await self._own.judge(kind, self._own.validated(tenant_id, kind, settings, secrets))
+        model = self._own.validated(tenant_id, kind, settings, secrets)
+        await self._own.judge(kind, model)
         unsaved = UnsavedTokens()
         keeper: TokenKeeper = unsaved
         if not created and not _ONE_TIME & draft.secrets.keys():
@@ -253,6 +258,7 @@ class ManageConnections:
         wanted = replace(
             before,
             name=name,
+            address=model.address,
             settings=settings,
             secrets_sealed=self._own.seal(tenant_id, before.id, secrets),
             secret_names=sorted(secrets),
@@ -266,7 +272,10 @@ class ManageConnections:
                 await _expect_room(connections)
             else:
                 _expect_unchanged(before, await connections.lock(before.id))
+                if before.address != wanted.address and not draft.same_crm:
+                    _expect_no_links(await connections.use(before.id))
             saved = await connections.save(wanted)
+            await Deliveries(scope).hurry(saved.id)
             if unsaved.tokens is not None:
                 await put_tokens(scope, self._own.box, saved.id, unsaved.tokens)
             await Audit(scope).add(
@@ -321,6 +330,16 @@ def _expect_unchanged(before: CrmConnection, now: CrmConnection) -> None:
         raise Conflict(
             "Подключение тем временем изменил кто-то другой: посмотрите его и повторите.",
             code="connection_changed",
+        )
+
+
+def _expect_no_links(use: ConnectionUse) -> None:
+    """The numbers of one CRM's records mean nothing, or something else, in another."""
+    if use.links or use.in_flight:
+        raise Conflict(
+            f"По прежнему адресу в CRM уже есть записи этого подключения ({use.links + use.in_flight}). Если это та же CRM и сменился только "
+            'адрес, повторите с "same_crm": true; если другая — создайте новое подключение.',
+            code="connection_has_links",
         )
 
 

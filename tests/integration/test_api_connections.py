@@ -361,6 +361,22 @@ async def test_deleting_tells_what_is_lost_and_waits_for_what_is_on_its_way(
     await studio.call("GET", f"/{made['id']}", status=404)
 
 
+async def test_the_records_of_one_crm_are_not_taken_for_those_of_another(
+    studio: Studio, stand: CrmStand
+) -> None:
+    made = await studio.connect(stand)
+    assert made["address"] == stand.url
+    await studio.add_orders(1)
+    await studio.sync(1)
+    async with NativeStand.open() as other:
+        await other.clear()
+        refused = await studio.call("PUT", f"/{made['id']}", body_for(other), status=409)
+        assert refused["code"] == "connection_has_links"
+        assert (await studio.call("GET", f"/{made['id']}"))["address"] == stand.url
+        moved = await studio.call("PUT", f"/{made['id']}", body_for(other, same_crm=True))
+        assert moved["address"] == other.url
+
+
 async def test_a_connection_is_put_by_its_name(studio: Studio, stand: CrmStand) -> None:
     first = await studio.call("PUT", "", body_for(stand), status=201)
     assert (await studio.call("PUT", "", {"name": "native", "settings": first["settings"]}))["id"] == first[

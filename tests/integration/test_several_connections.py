@@ -10,10 +10,13 @@ import asyncpg
 import pytest
 
 from app.core.database import Database
+from app.domain.errors import Conflict
+from app.repositories.orders import Orders
 from app.services.push_leads import PushChosenLeads
+from app.services.push_orders import queue_orders
 from tests.accounts import TENANT
 from tests.api import Api, build_api
-from tests.connected import Studio, keys
+from tests.connected import Studio, body_for, keys
 from tests.crm_stands.bitrix24 import Bitrix24Stand
 from tests.crm_stands.interface import Call
 from tests.crm_stands.native import NativeStand
@@ -114,3 +117,80 @@ async def test_a_run_and_a_person_who_chooses_reach_the_settings_crm_and_the_ten
     fresh = sync_bed.stand.add_order(account=sync_bed.stand.username)
     await sync_bed.run("order")
     assert keys(await ours.leads()) == sorted(f"kwork:order:{number}" for number in (*chosen, fresh["id"]))
+
+
+async def test_what_is_paused_in_the_middle_of_its_sending_sends_no_more(
+    api: Api, owner: asyncpg.Connection, ours: NativeStand
+) -> None:
+    studio = Studio(api, owner)
+    made = await studio.connect(ours)
+    ours.bad_day("slow", on=Call.CREATE_CONTACT, seconds=0.5)
+    await studio.add_orders(1)
+    sending = asyncio.create_task(studio.sync(1))
+    await ours.until(lambda: ours.journal.find(method="POST", path="/api/v1/contacts"))
+    await studio.switch(made, "paused")
+    await sending
+    assert (len(await ours.contacts()), await ours.leads()) == (1, [])
+    await studio.switch(made, "live")
+    await api.deliveries.drain(studio.tenant_id)
+    assert keys(await ours.leads()) == ["kwork:order:1"]
+
+
+async def test_what_was_refused_goes_out_as_soon_as_the_right_secret_is_given(
+    api: Api, owner: asyncpg.Connection, ours: NativeStand
+) -> None:
+    studio = Studio(api, owner)
+    made = await studio.connect(ours)
+    ours.crm_key = "a-new-key"
+    await studio.add_orders(1)
+    await studio.sync(1)
+    assert await ours.leads() == []
+    await studio.call("PUT", f"/{made['id']}", {"secrets": {"api_key": "a-new-key"}})
+    await api.deliveries.drain(studio.tenant_id)
+    assert keys(await ours.leads()) == ["kwork:order:1"]
+
+
+async def test_a_worker_that_opened_the_old_settings_sends_nothing_more_with_them(
+    api: Api, owner: asyncpg.Connection, ours: NativeStand
+) -> None:
+    studio = Studio(api, owner)
+    made = await studio.connect(ours)
+    async with NativeStand.open() as moved:
+        await moved.clear()
+        ours.bad_day("slow", on=Call.CREATE_CONTACT, seconds=0.5)
+        await studio.add_orders(1)
+        sending = asyncio.create_task(studio.sync(1))
+        await ours.until(lambda: ours.journal.find(method="POST", path="/api/v1/contacts"))
+        await studio.call("PUT", f"/{made['id']}", body_for(moved), status=409)
+        await studio.call("PUT", f"/{made['id']}", body_for(moved, same_crm=True))
+        await sending
+        assert (len(await ours.contacts()), await ours.leads()) == (1, [])
+
+
+async def test_a_run_that_goes_on_queues_nothing_for_what_went_back_to_preview_or_away(
+    api: Api, owner: asyncpg.Connection, ours: NativeStand
+) -> None:
+    studio = Studio(api, owner)
+    gone, back = await studio.connect(ours), await studio.connect(ours, name="back")
+    async with api.database.tenant(studio.tenant_id) as scope:
+        targets = [one.id for one in await api.connectors.targets(scope)]
+    await studio.call("DELETE", f"/{gone['id']}")
+    await studio.switch(back, "preview")
+    await studio.add_orders(1)
+    async with api.database.tenant(studio.tenant_id) as scope:
+        assert await queue_orders(scope, targets, None, await Orders(scope).by_ids([1])) == 0
+
+
+async def test_another_kind_in_the_settings_stops_their_connection_only(
+    database: Database, owner: asyncpg.Connection, ours: NativeStand, tmp_path: Path
+) -> None:
+    before = Studio(build_api(database, data_dir=tmp_path, crm_kind="bitrix24"), owner)
+    await before.call("GET")  # the connection of the settings is made
+    studio = Studio(build_api(database, data_dir=tmp_path), owner)
+    await studio.add_orders(1)
+    with pytest.raises(Conflict) as refused:
+        await studio.sync(1)
+    assert refused.value.code == "crm_kind_changed"
+    await studio.connect(ours)
+    await studio.sync(1)
+    assert keys(await ours.leads()) == ["kwork:order:1"]

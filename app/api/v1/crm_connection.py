@@ -79,7 +79,8 @@ async def put_crm_connection(body: ConnectionIn, caller: Admin, services: UseCas
     422 `connection_settings_invalid` names each field below `settings` or `secrets`, never its value. 422
     `secrets_needed_again`: with another address or another use of a secret the secrets must be given anew. 422
     `address_not_public` and its like: the service does not call there. 409 `connection_check_failed` (with `report`):
-    the connection is in use and would not work any more; nothing was changed.
+    the connection is in use and would not work any more; nothing was changed. 409 `connection_has_links`: with another
+    address it needs `same_crm`.
     """
     saved = await services.connections.put(caller, _draft(body))
     return _saved(saved)
@@ -208,7 +209,7 @@ async def backfill_crm_connection(
 def _draft(body: ConnectionIn) -> ConnectionDraft:
     given = {name: one.get_secret_value() if one is not None else None for name, one in body.secrets.items()}
     settings: dict[str, Any] | None = body.settings
-    return ConnectionDraft(body.kind, body.name, settings, given)
+    return ConnectionDraft(body.kind, body.name, settings, given, same_crm=body.same_crm)
 
 
 def _saved(saved: SavedConnection) -> Response:

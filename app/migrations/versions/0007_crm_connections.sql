@@ -2,6 +2,7 @@
 ALTER TABLE crm_connections
     ADD COLUMN origin          text NOT NULL DEFAULT 'settings' CHECK (origin IN ('settings', 'api')),
     ADD COLUMN mode            text NOT NULL DEFAULT 'live' CHECK (mode IN ('preview', 'live', 'paused')),
+    ADD COLUMN address         text,         -- what is called, without any secret; NULL: the settings say it
     ADD COLUMN settings        jsonb NOT NULL DEFAULT '{}',    -- without secrets
     ADD COLUMN secrets_sealed  bytea,
     ADD COLUMN secret_names    text[] NOT NULL DEFAULT '{}',   -- which are sealed, so that it can be told unopened
