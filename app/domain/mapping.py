@@ -135,7 +135,7 @@ class CrmMapping:
     """The mapping of one connection."""
 
     kinds: frozenset[LeadKind] = frozenset(LeadKind)
-    """Which become leads at all."""
+    """Which become leads at all. Those that stand in the CRM already are kept up to date."""
     stages: Mapping[str, str] = field(default_factory=dict)
     """One of ``STAGE_WORDS`` -> the CRM's stage, or ``KEEP``. Without an entry the connection's settings decide."""
     templates: Templates = Templates()

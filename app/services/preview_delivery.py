@@ -153,17 +153,12 @@ class _Show:
     async def _action(self, item: _Item) -> tuple[str, str | None, str | None, str | None]:
         """Action, why, and the record's id in the CRM."""
         made, link = item.made, item.link
-        if not _is_contact(item) and not self._mapping.said.takes(lead_of(made.payload, None)):
-            return (
-                SKIP,
-                "kind_not_taken",
-                "Настройка не берёт такие лиды: kinds.",
-                link.crm_id if link else None,
-            )
         if link is not None:
             if link.payload_hash == made.payload_hash:
                 return SKIP, "unchanged", "На Kwork ничего не изменилось: вызова не будет.", link.crm_id
             return UPDATE, None, None, link.crm_id
+        if not _is_contact(item) and not self._mapping.said.takes(lead_of(made.payload, None)):
+            return SKIP, "kind_not_taken", "Настройка не берёт такие лиды: kinds.", None
         since = self._connection.announce_from
         if since is not None and made.appeared_at is not None and made.appeared_at < since:
             return SKIP, "older_than_announced", "Появился раньше announce_from: сам лидом не станет.", None

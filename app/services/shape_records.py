@@ -13,6 +13,7 @@ from app.domain.crm import (
     Handling,
     Lead,
     LeadAtCrm,
+    Note,
     RecordField,
     TellsChanges,
     TellsStages,
@@ -59,6 +60,10 @@ class ShapeRecords:
         """Responsible and tags are of leads."""
         protected = self._mapping.said.protection.contact if known is not None else frozenset()
         return replace(contact, handling=Handling(protected=protected))
+
+    def note(self, note: Note) -> Note:
+        """Raises ``TemplateFailed``."""
+        return self._mapping.in_note_words(note)
 
     async def lead(self, lead: Lead, known: Known | None) -> ShapedLead:
         """Raises what reading from the CRM raises, and ``Rejected`` for a template that fails on this lead."""
