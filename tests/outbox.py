@@ -9,6 +9,7 @@ from typing import Any
 from app.core.database import Database
 from app.domain.crm import CrmConnector
 from app.repositories.connections import Connections, CrmConnection
+from app.repositories.crm_health import CrmHealth, CrmHealths
 from app.repositories.deliveries import Deliveries, Outgoing
 from app.services.lead_payloads import buyer_contact, order_lead
 from app.services.push_deliveries import PushDeliveries
@@ -60,12 +61,18 @@ class Outbox:
         for _ in range(20):
             await self.push.drain(TENANT)
             async with self.database.tenant(TENANT) as scope:
+                await scope.connection.execute("UPDATE crm_health SET paused_until = NULL")
                 moved = await scope.connection.execute(
                     "UPDATE deliveries SET due_at = now(), sent_at = sent_at - interval '30 seconds' "
                     "WHERE state IN ('retry', 'unknown', 'pending')"
                 )
             if moved == "UPDATE 0":
                 return
+
+    async def health(self) -> CrmHealth | None:
+        async with self.database.tenant(TENANT) as scope:
+            connection = await Connections(scope).default(self.kind)
+            return await CrmHealths(scope).of(connection.id)
 
     async def states(self) -> dict[str, str]:
         async with self.database.tenant(TENANT) as scope:
