@@ -35,6 +35,7 @@ from app.services.backfill_connection import BackfillConnection
 from app.services.connect_account import ConnectAccount
 from app.services.container import Probe, Services
 from app.services.crm_connections import CrmConnectors
+from app.services.crm_paces import CrmPaces
 from app.services.files import Files, FileUses
 from app.services.keep_tokens import TokensInDatabase
 from app.services.kwork_client import KworkClients
@@ -53,7 +54,9 @@ from app.services.receive_files import ReceiveFiles, UploadLimits
 from app.services.refresh_categories import RefreshCategories
 from app.services.sweep_files import SweepFiles
 from app.services.sync import Sync
+from app.services.sync_history import SyncHistory
 from app.services.tenant_connectors import TenantConnectors
+from app.services.work_on_failures import WorkOnFailures
 from app.services.write_table import writes_service
 from app.tasks.event_work import EventParts, event_parts, event_work
 from app.tasks.follow_work import follow_work
@@ -82,7 +85,7 @@ async def running_service(settings: Settings) -> AsyncIterator[FastAPI]:
     what asyncpg and the operating system raise when the external database is not there.
     """
     secrets = load_secrets(settings)
-    _crm_connectors(settings)  # refuses before anything is started
+    _check_crm(settings)
     async with AsyncExitStack() as stack:
         servers = await start_servers(settings)
         stack.push_async_callback(servers.stop)
@@ -94,9 +97,11 @@ async def running_service(settings: Settings) -> AsyncIterator[FastAPI]:
         stack.push_async_callback(browser.close)
         files = FileUseCases.of(settings, database)
         events = event_parts(database, secrets.box, settings)
-        own = _tenant_connectors(settings, database, secrets.box)
+        paces = CrmPaces(redis)
+        own = _tenant_connectors(settings, database, secrets.box, paces)
         services, deliveries, categories = _compose(
             settings,
+            CrmConnectors(settings, own, paces),
             own,
             secrets=secrets,
             database=database,
@@ -132,27 +137,27 @@ async def open_database(settings: Settings, servers: Servers) -> Database:
     return database
 
 
-def _tenant_connectors(settings: Settings, database: Database, box: SecretBox) -> TenantConnectors:
+def _tenant_connectors(
+    settings: Settings, database: Database, box: SecretBox, paces: CrmPaces
+) -> TenantConnectors:
     guard = AddressGuard(
         allow_private=settings.crm_allow_private,
         allowed=settings.crm_allowed_hosts,
         setting="CRM_ALLOWED_HOSTS",
     )
-    return TenantConnectors(box, guard, partial(TokensInDatabase, database, box))
+    return TenantConnectors(box, guard, partial(TokensInDatabase, database, box), paces)
 
 
-def _crm_connectors(settings: Settings, own: TenantConnectors | None = None) -> CrmConnectors:
+def _check_crm(settings: Settings) -> None:
     """Refuses at start what would fail at the first lead."""
-    connectors = CrmConnectors(settings, own)
     try:
-        connectors.check_settings()
+        CrmConnectors(settings).check_settings()
     except KeyError:
         raise SettingsError(
             f"CRM_KIND: такого вида CRM нет, бывает {', '.join(sorted(CRM_KINDS))}; как указать — в env.template."
         ) from None
     except ValidationError as error:
         raise SettingsError(refusal(error, _crm_setting)) from None
-    return connectors
 
 
 def _crm_setting(field: str) -> str:
@@ -188,6 +193,7 @@ class FileUseCases:
 
 def _compose(
     settings: Settings,
+    connectors: CrmConnectors,
     own: TenantConnectors,
     *,
     secrets: ServiceSecrets,
@@ -206,7 +212,6 @@ def _compose(
     )
     clients = KworkClients(settings, browser, redis)
     accounts = ConnectAccount(database, secrets.box, clients, browser, settings)
-    connectors = _crm_connectors(settings, own)
     deliveries = PushDeliveries(
         database,
         connectors.connect,
@@ -258,6 +263,8 @@ def _compose(
             categories=categories,
             order_pages=ReadOrderPages(database, orders_per_run=settings.kwork_order_pages_per_run),
         ),
+        sync_history=SyncHistory(database, connectors),
+        failures=WorkOnFailures(database),
         probes=(
             Probe("database", critical=True, check=database.is_alive),
             Probe("redis", critical=False, check=redis.is_alive, advice=_WITHOUT_REDIS),

@@ -20,6 +20,8 @@ from app.api.v1 import (
     chat,
     chat_writes,
     crm_connection,
+    crm_failures,
+    crm_history,
     crm_mapping,
     events,
     files,
@@ -111,6 +113,8 @@ def _add_routes(app: FastAPI) -> None:
         webhooks,
         crm_connection,
         crm_mapping,
+        crm_history,
+        crm_failures,
     ):
         api.include_router(module.router)
     if importlib.util.find_spec("app.api.v1.crm_sync"):

@@ -22,6 +22,8 @@ from app.services.read_attachments import ReadAttachments
 from app.services.read_categories import Categories
 from app.services.read_crm_stages import ReadCrmStages
 from app.services.receive_files import ReceiveFiles
+from app.services.sync_history import SyncHistory
+from app.services.work_on_failures import WorkOnFailures
 from app.services.writes import WritesService
 
 if TYPE_CHECKING:  # it leans on what leans on this
@@ -105,6 +107,8 @@ class Services:
     push_leads: PushLeads
     read_account: ReadAccount
     sync: Any
+    sync_history: SyncHistory
+    failures: WorkOnFailures
     files: Files
     receive_files: ReceiveFiles
     attachments: ReadAttachments

@@ -14,6 +14,7 @@ from app.domain.connections import ConnectionMode, ConnectionOrigin
 from app.domain.crm import CrmConnector
 from app.domain.errors import Conflict
 from app.repositories.connections import Connections, CrmConnection
+from app.services.crm_paces import CrmPaces
 from app.services.tenant_connectors import TenantConnectors
 
 FIRST_TENANT: Final = "default"
@@ -22,10 +23,13 @@ FIRST_TENANT: Final = "default"
 class CrmConnectors:
     """Builds a fresh connector per tenant and connection: none is ever shared."""
 
-    def __init__(self, settings: Settings, own: TenantConnectors | None = None) -> None:
+    def __init__(
+        self, settings: Settings, own: TenantConnectors | None = None, pacing: CrmPaces | None = None
+    ) -> None:
         """``own`` opens what tenants connected; without it only the CRM of the settings is known."""
         self._settings = settings
         self._own = own
+        self._pacing = pacing or CrmPaces()
 
     @property
     def kind(self) -> str | None:
@@ -74,7 +78,8 @@ class CrmConnectors:
                 "или удалите подключение.",
                 code="crm_not_configured",
             )
-        return build_connector(connection.kind, _GIVEN[connection.kind](self._settings, tenant_id))
+        given = _GIVEN[connection.kind](self._settings, tenant_id)
+        return build_connector(connection.kind, given, pacing=self._pacing)
 
 
 def _native(settings: Settings, tenant_id: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from app.domain.errors import Conflict
 from app.domain.tokens import TokenKeeper
 from app.outside.addresses import AddressGuard, AddressRefused
 from app.repositories.connections import CrmConnection
+from app.services.crm_paces import CrmPaces
 
 Secrets = Mapping[str, str]
 """By the names in ``CrmKind.secrets``; of a profile, by the profile's own."""
@@ -40,6 +41,7 @@ class TenantConnectors:
     guard: AddressGuard
     keeper: Callable[[str, UUID], TokenKeeper]
     """Of a connection's OAuth tokens."""
+    pacing: CrmPaces = field(default_factory=CrmPaces)
 
     def seal(self, tenant_id: str, connection_id: UUID, secrets: Secrets) -> bytes | None:
         if not secrets:
@@ -77,7 +79,9 @@ class TenantConnectors:
         """Raises ``SettingsInvalid``. Each of its calls is judged by the guard."""
         settings = completed(tenant_id, kind, settings)
         validated(kind, settings, secrets)
-        return build_connector(kind, with_secrets(kind, settings, secrets), keeper, guard=self.guard)
+        return build_connector(
+            kind, with_secrets(kind, settings, secrets), keeper, guard=self.guard, pacing=self.pacing
+        )
 
     def validated(
         self, tenant_id: str, kind: str, settings: Mapping[str, Any], secrets: Secrets

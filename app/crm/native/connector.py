@@ -48,6 +48,7 @@ class NativeConnector:
                 keepalive_seconds=settings.keepalive_seconds,
             ),
             transport,
+            lambda: self._refusals.clean,
         )
         self._paths = {Entity.LEAD: settings.leads, Entity.CONTACT: settings.contact_path}
         self._keys = {Entity.LEAD: self._bodies.lead_key, Entity.CONTACT: self._bodies.contact_key}
