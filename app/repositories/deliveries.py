@@ -59,6 +59,10 @@ class Claimed:
     """True while there is no contact yet, but its own delivery may still succeed by itself."""
     lead_id: str | None = None
     """CRM id of the lead that a note belongs to."""
+    sent: dict[str, Any] | None = None
+    """The linked record as it was sent last, after the mapping."""
+    put_stage: str | None = None
+    """Where we put the linked lead last."""
 
     @property
     def is_unclear(self) -> bool:
@@ -84,6 +88,10 @@ class Settled:
     looked_up: bool = False
     sent: bool = True
     """False: nothing was tried, so the attempt is not counted."""
+    record: dict[str, Any] | None = field(default=None, repr=False)
+    """The record as it was sent, after the mapping; None: nothing was sent."""
+    put_stage: str | None = None
+    """Where the lead was put; None: as it was."""
     exchange: Exchange | None = field(default=None, repr=False)
     """What was asked and answered last, where it did not end well."""
 
@@ -219,6 +227,8 @@ class Deliveries:
                 "reason": item.reason,
                 "looked_up": int(item.looked_up),
                 "sent": int(item.sent),
+                "record": item.record,
+                "put_stage": item.put_stage,
                 **_shown(item.exchange),
             }
             for item in settled

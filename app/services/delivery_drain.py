@@ -24,6 +24,7 @@ from app.repositories.deliveries import Claimed, Deliveries, Settled
 from app.repositories.leases import Lease, LeaseLost, Leases
 from app.services.crm_breaker import Breaker, Paused
 from app.services.delivery_sending import Sending
+from app.services.ready_mapping import ready_mapping
 from app.services.tell_crm_health import tell_crm_health
 
 LEASE_SECONDS = 30.0
@@ -62,6 +63,7 @@ class Drain:
         """Until nothing is due, or the CRM has to be left alone. Raises ``LeaseLost``."""
         sending = Sending(
             connector,
+            ready_mapping(dict(self._connection.mapping)),
             self._breaker,
             may_leave=self._may_leave,
             slots=slots,

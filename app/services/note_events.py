@@ -33,7 +33,7 @@ _PAGE: Final = 200
 _MESSAGES: Final = (EventType.MESSAGE_RECEIVED, EventType.MESSAGE_SENT)
 
 
-class QueueNotes:
+class NoteEvents:
     """Notes are delivered like leads are, after them and in their order."""
 
     def __init__(self, database: Database) -> None:
