@@ -78,6 +78,13 @@ def _ours(bed: Bed) -> tuple[FastAPI, str]:
         files=None,  # type: ignore[arg-type]
         receive_files=None,  # type: ignore[arg-type]
         attachments=None,  # type: ignore[arg-type]
+        connections=None,  # type: ignore[arg-type]
+        backfill=None,  # type: ignore[arg-type]
+        mappings=None,  # type: ignore[arg-type]
+        previews=None,  # type: ignore[arg-type]
+        crm_stages=None,  # type: ignore[arg-type]
+        sync_history=None,  # type: ignore[arg-type]
+        failures=None,  # type: ignore[arg-type]
     )
     token, _ = tokens.issue(subject="bench", email="bench@example.com", tenant_id=TENANT, role="admin")
     return create_app(services, bed.settings), token
