@@ -124,7 +124,11 @@ async def _close_problems(scope: TenantConnection, failures: Sequence[Failure]) 
 
 
 async def _audit(
-    scope: TenantConnection, caller: Caller, action: str, failures: Sequence[Failure], said: Mapping[str, object]
+    scope: TenantConnection,
+    caller: Caller,
+    action: str,
+    failures: Sequence[Failure],
+    said: Mapping[str, object],
 ) -> None:
     keys = [f"{one.entity}/{one.external_id}" for one in failures]
     target = f"delivery:{failures[0].id}" if len(failures) == 1 else f"deliveries:{len(failures)}"
