@@ -12,6 +12,8 @@ import pytest
 
 from app.core.database import Database
 from app.domain.failures import FailureFilter
+from app.repositories.connections import Connections
+from app.repositories.deliveries import Deliveries
 from app.repositories.failures import Failure, Failures
 from app.services.crm_breaker import FAILURES
 from app.services.delivery_drain import BATCH
@@ -341,17 +343,11 @@ async def test_notes_leave_in_the_order_of_their_time_and_only_once_the_lead_is_
     await outbox.push.drain(TENANT)
     assert calls(stand, method="POST") == 0, "a note left before its lead"
     async with outbox.database.tenant(TENANT) as scope:
-        from app.repositories.connections import Connections
-        from app.repositories.deliveries import Deliveries
-
         connection = await Connections(scope).default("amocrm")
         assert await Deliveries(scope).seconds_until_due(connection.id) is None, (
             "nobody is woken up for nothing"
         )
     await outbox.queue(1)
-    stand.faults.add(
-        "error", surface=stand.surface, path="/api/v4/leads/*/notes", status=429, body={}, count=1
-    )
     await outbox.drain()
     texts = notes_of(stand)
     assert [next(word for word in ("первое", "второе") if word in text) for text in texts] == [
@@ -361,6 +357,15 @@ async def test_notes_leave_in_the_order_of_their_time_and_only_once_the_lead_is_
     await outbox.queue_items(message_note(1, "kwork:order:1", "первое", sooner))
     await outbox.drain()
     assert len(notes_of(stand)) == 2, "a note was made twice"
+
+    stand.bad_day("throttles", on=Call.ADD_NOTE, count=1)
+    await outbox.queue_items(
+        message_note(4, "kwork:order:1", "четвёртое", START + timedelta(minutes=4)),
+        message_note(3, "kwork:order:1", "третье", START + timedelta(minutes=3)),
+    )
+    await outbox.drain()
+    assert "третье" in notes_of(stand)[2], "the later one did not wait for the one put off"
+    assert "четвёртое" in notes_of(stand)[3]
 
 
 @amocrm
