@@ -209,7 +209,8 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class CallRate:
-    """What the vendor allows a connection: calls a second on the long run, and how many at once."""
+    """What the vendor allows a connection: calls a second on the long run (0: it names no limit), and how many at
+    once."""
 
     per_second: float
     burst: int

@@ -16,6 +16,7 @@ from app.crm.native.settings import NativeSettings
 from app.crm.native.standing import Standing
 from app.crm.refusals import Refusals
 from app.domain.crm import (
+    CallRate,
     ConnectionReport,
     Contact,
     CrmRequest,
@@ -118,6 +119,10 @@ class NativeConnector:
         if settings.lookup:
             steps["lookup"] = self._expect_no_such_lead
         return await run_steps(steps)
+
+    @property
+    def call_rate(self) -> CallRate:
+        return CallRate(self._settings.calls_per_second, self._settings.calls_at_once)
 
     async def aclose(self) -> None:
         await self._http.aclose()
