@@ -472,6 +472,7 @@ async def test_the_repositories_alone_keep_tenants_apart(
         "webhook_secrets",
         "webhook_deliveries",
         "crm_connections",
+        "crm_moves",
         "crm_links",
         "crm_health",
         "crm_problems",
