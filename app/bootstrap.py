@@ -33,6 +33,8 @@ from app.services.container import Probe, Services
 from app.services.crm_connections import CrmConnectors
 from app.services.files import Files, FileUses
 from app.services.kwork_client import KworkClients
+from app.services.manage_searches import ManageSearches
+from app.services.match_searches import MatchSearches
 from app.services.push_deliveries import PushDeliveries
 from app.services.push_leads import PushChosenLeads
 from app.services.read_account import ReadFresh
@@ -194,6 +196,7 @@ def _compose(
     )
     exchange = ReadExchange(database, clients.signed_out)
     categories = RefreshCategories(database, clients.signed_out)
+    tree, matching = Categories(database), MatchSearches(database, connectors)
     rules = TenantRules(settings.default_tenant_id, allow_default=settings.allow_default_tenant)
     services = Services(
         database=database,
@@ -205,7 +208,7 @@ def _compose(
             RateLimits(servers.redis_url or None),
             per_minute=settings.login_limit_per_minute,
         ),
-        categories=Categories(database),
+        categories=tree,
         accounts=accounts,
         push_leads=PushChosenLeads(database, connectors, deliveries),
         files=files.files,
@@ -213,6 +216,7 @@ def _compose(
         attachments=ReadAttachments(database, accounts, seconds=settings.kwork_download_seconds),
         streams=events.streams,
         webhooks=events.webhooks,
+        searches=ManageSearches(database, tree, matching, most=settings.searches_per_tenant),
         writes=writes_service(
             database,
             accounts,
@@ -229,6 +233,7 @@ def _compose(
             connectors,
             categories=categories,
             order_pages=ReadOrderPages(database, orders_per_run=settings.kwork_order_pages_per_run),
+            searches=matching,
         ),
         probes=(
             Probe("database", critical=True, check=database.is_alive),

@@ -27,6 +27,7 @@ from app.core.limits import RateLimits
 from app.core.passwords import Passwords
 from app.core.settings import Settings
 from app.core.tokens import SharedSecretTokens
+from app.domain.searches import fold
 from app.marketplaces.kwork.browser import KworkBrowser
 from app.outside.addresses import AddressGuard
 from app.repositories.events import CHANNEL
@@ -37,7 +38,9 @@ from app.services.crm_connections import CrmConnectors
 from app.services.deliver_webhooks import DeliverWebhooks
 from app.services.event_streams import EventStreams, StreamLimits
 from app.services.kwork_client import KworkClients
+from app.services.manage_searches import ManageSearches
 from app.services.manage_webhooks import ManageWebhooks
+from app.services.match_searches import MatchSearches
 from app.services.push_deliveries import PushDeliveries
 from app.services.read_attachments import ReadAttachments
 from app.services.read_categories import Categories
@@ -211,6 +214,12 @@ def build_api(
         streams=EventStreams(database, bell, stream_limits),
         writes=writes_service(database, accounts, files.files, absent_after_seconds=0),
         webhooks=ManageWebhooks(database, webhook_secrets, guard, deliver_webhooks),
+        searches=ManageSearches(
+            database,
+            Categories(database),
+            MatchSearches(database, connectors),
+            most=settings.searches_per_tenant,
+        ),
         sync=Sync(
             database,
             accounts,
@@ -254,6 +263,7 @@ class Shop:
     write_id: UUID
     webhook_id: UUID
     delivery_id: UUID
+    search_id: UUID
 
 
 async def stock(owner: asyncpg.Connection, tenant_id: str, number: int) -> Shop:
@@ -360,7 +370,20 @@ async def stock(owner: asyncpg.Connection, tenant_id: str, number: int) -> Shop:
         write_id,
         webhook_id,
         delivery_id,
+        await add_search(owner, tenant_id, canary),
     )
+
+
+async def add_search(owner: asyncpg.Connection, tenant_id: str, name: str) -> UUID:
+    """A saved search that matches everything, switched off."""
+    found: UUID = await owner.fetchval(
+        "INSERT INTO searches (tenant_id, name, enabled, filters, category_ids, words_any, words_all, words_none, "
+        "open_only, connection_ids, created_by, updated_by) "
+        "VALUES ($1, $2, false, '{}', '{}', '{}', '{}', '{}', false, '{}', 'somebody', 'somebody') RETURNING id",
+        tenant_id,
+        name,
+    )
+    return found
 
 
 async def add_file_row(owner: asyncpg.Connection, tenant_id: str, name: str, content: bytes) -> UUID:
@@ -424,6 +447,8 @@ async def add_project(owner: asyncpg.Connection, number: int, **changes: Any) ->
         "parent_category_id": 11,
         "price_kopecks": 150000,
         "max_price_kopecks": 450000,
+        "offers": None,
+        "expires_at": None,
         "active_at": NOW,
         "created_at": NOW,
         "details": {},
@@ -432,8 +457,9 @@ async def add_project(owner: asyncpg.Connection, number: int, **changes: Any) ->
     await owner.execute(
         "INSERT INTO market_projects (id, title, description, status, category_id, parent_category_id, "
         "price_kopecks, max_price_kopecks, currency, buyer_id, buyer_username, created_at, active_at, url, details, "
-        "content_hash) VALUES ($1::bigint, $2, $3, $4, $5, $6, $7, $8, 'RUB', 78, 'buyer_two', $9::text::timestamptz, "
-        "$10::text::timestamptz, 'https://kwork.ru/projects/' || $1::bigint, $11::text::jsonb, '')",
+        "content_hash, title_words, text_words, offers, expires_at) VALUES ($1::bigint, $2, $3, $4, $5, $6, $7, $8, "
+        "'RUB', 78, 'buyer_two', $9::text::timestamptz, $10::text::timestamptz, 'https://kwork.ru/projects/' || $1::bigint, "
+        "$11::text::jsonb, '', $12, $13, $14, $15::text::timestamptz)",
         number,
         row["title"],
         row["description"],
@@ -445,4 +471,8 @@ async def add_project(owner: asyncpg.Connection, number: int, **changes: Any) ->
         row["created_at"],
         row["active_at"],
         json.dumps(row["details"]),
+        fold(row["title"]),
+        fold(row["description"]),
+        row["offers"],
+        row["expires_at"],
     )

@@ -27,6 +27,7 @@ from app.api.v1 import (
     offers,
     order_writes,
     orders,
+    searches,
     webhooks,
     writes,
 )
@@ -103,6 +104,7 @@ def _add_routes(app: FastAPI) -> None:
         gig_writes,
         writes,
         offers,
+        searches,
         files,
         attachments,
         events,

@@ -14,6 +14,7 @@ from app.services.authenticate import Authenticator, Login
 from app.services.connect_account import ConnectAccount
 from app.services.event_streams import EventStreams
 from app.services.files import Files
+from app.services.manage_searches import ManageSearches
 from app.services.manage_webhooks import ManageWebhooks
 from app.services.read_attachments import ReadAttachments
 from app.services.read_categories import Categories
@@ -103,5 +104,6 @@ class Services:
     attachments: ReadAttachments
     streams: EventStreams
     webhooks: ManageWebhooks
+    searches: ManageSearches
     writes: WritesService
     probes: tuple[Probe, ...] = ()

@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from app.core.database import Database, DatabaseAddress
-from tests.api import NOWHERE, Api, Shop, add_file_row, build_api, put_content, stock, token
+from tests.api import NOWHERE, Api, Shop, add_file_row, add_search, build_api, put_content, stock, token
 
 REQUEST_ID = "the-same-request"
 NOBODY = UUID("00000000-0000-4000-8000-000000000000")
@@ -51,6 +51,10 @@ def write(shop: Shop) -> dict[str, object]:
 
 def webhook(shop: Shop) -> dict[str, object]:
     return {"id": shop.webhook_id}
+
+
+def search(shop: Shop) -> dict[str, object]:
+    return {"id": shop.search_id}
 
 
 CASES: dict[str, Case] = {
@@ -90,6 +94,13 @@ CASES: dict[str, Case] = {
         status=409,
     ),
     "delete_webhook": Case(role="admin", path=webhook, shows_canary=False, status=204),
+    "list_searches": Case(),
+    "add_search": Case(role="operator", body={"name": "x"}, shows_canary=False, status=201),
+    "preview_search": Case(body={}, shows_canary=False),
+    "get_search": Case(path=search),
+    "update_search": Case(role="operator", path=search, body={"enabled": True}),
+    "run_search": Case(role="operator", path=search, shows_canary=False),
+    "delete_search": Case(role="operator", path=search, shows_canary=False, status=204),
     "me": Case(shows_canary=False),
     "logout": Case(shows_canary=False, status=204),
     "upload_files": Case(
@@ -220,7 +231,7 @@ async def shops(api: Api, owner: asyncpg.Connection) -> tuple[Shop, Shop]:
 ATTACHED = json.dumps(
     {"files": [{"id": "77", "name": "a.txt", "url": f"{NOWHERE}/files/a/a.txt", "size": 1}]}
 )
-NO_SHOP = Shop("nobody", NOBODY, 999, 999, NOBODY, "nobody", "", NOBODY, NOBODY, NOBODY, NOBODY)
+NO_SHOP = Shop("nobody", NOBODY, 999, 999, NOBODY, "nobody", "", NOBODY, NOBODY, NOBODY, NOBODY, NOBODY)
 
 
 async def call(
@@ -355,6 +366,7 @@ async def test_another_tenants_cursor_opens_nothing(
         other.webhook_id,
         other.canary,
     )
+    await add_search(owner, "b", f"{other.canary} again")
     path = CASES[name].path
     theirs = (await call(api, name, path(other), access=token("b"), query={"limit": "1"})).json()
     if theirs["next_cursor"] is None:

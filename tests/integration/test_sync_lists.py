@@ -173,6 +173,7 @@ async def test_a_project_read_from_its_card_keeps_what_the_card_does_not_tell(
         "details",
         "content_hash",
         "changed_at",
+        "revision",
     }
     stopped = replace(whole, status=ProjectStatus.STOPPED)
     await ReadExchange(database, Exchange((stopped,)).signed_out).read(full=True)

@@ -1,0 +1,49 @@
+"""Queues what the CRMs should know of projects of the exchange: as they stand now, with what the tenant's own tables
+tell of them. Leads once made follow their projects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from app.core.database import TenantConnection
+from app.domain.kwork import Person
+from app.repositories.deliveries import Deliveries
+from app.repositories.markets import Markets
+from app.repositories.project_leads import ProjectLeads
+from app.services.lead_payloads import project_lead
+from app.services.push_orders import contacts_of
+
+
+async def queue_projects(
+    scope: TenantConnection, connection_ids: Sequence[UUID], run_id: UUID | None, project_ids: Sequence[int]
+) -> int:
+    """Queues the projects' leads and their buyers' contacts for each of these connections.
+
+    Returns how many deliveries wait because of it.
+    """
+    return await follow_projects(scope, dict.fromkeys(project_ids, connection_ids), connection_ids, run_id)
+
+
+async def follow_projects(
+    scope: TenantConnection,
+    wanted: Mapping[int, Sequence[UUID]],
+    live: Sequence[UUID],
+    run_id: UUID | None = None,
+) -> int:
+    """The same, each project for its own connections and those that have its lead already; only ``live`` ones get
+    something. No connections: a lead that is there follows its project, none is made.
+    """
+    leads = ProjectLeads(scope)
+    await leads.take_turns()
+    await leads.want(wanted)
+    facts = await leads.facts(list(wanted))
+    rows = await Markets(scope.connection).by_ids(list(wanted))
+    count = 0
+    for connection_id in live:
+        chosen = [row for row in rows if connection_id in facts[row["id"]].connection_ids]
+        buyers = await contacts_of(scope, [Person(row["buyer_id"], row["buyer_username"]) for row in chosen])
+        items = [*buyers, *(project_lead(row, facts[row["id"]]) for row in chosen)]
+        count += await Deliveries(scope).enqueue(connection_id, run_id, items)
+    return count
