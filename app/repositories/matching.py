@@ -87,9 +87,7 @@ class ProjectsByRule:
     ) -> list[int]:
         """Those on the exchange now that (re)appeared not before ``since``, newest first."""
         rows = await self._connection.fetch(
-            f"SELECT p.id FROM market_projects p, {_RULE} WHERE {_LISTED} AND {_MATCHES} "  # noqa: S608
-            f"AND ($2::timestamptz IS NULL OR {_APPEARED} >= $2) "
-            "ORDER BY p.active_at DESC NULLS LAST, p.id DESC LIMIT $3",
+            _LISTED_BY_RULE,
             plain(rule),
             since,
             limit,
@@ -104,33 +102,35 @@ class ProjectsByRule:
         return Forecast(row["listed"], found, row["per_day"])
 
 
-_LISTED = (
-    "p.missing_since IS NULL AND (p.expires_at IS NULL OR p.expires_at > now()) "
-    "AND p.status IN ('active', 'in_work', 'unknown')"
-)
-
+# What is compared, once a project however many searches there are: long texts are stored compressed, and taking them
+# out anew for every search is what costs. m: a row of ``market_projects``.
 # Rendered cards, the only way without moments, tell of no appearing: then the moment of the first reading counts.
-_APPEARED = "coalesce(p.active_at, p.first_seen_at)"
+_PROJECTS = """
+SELECT m.id, m.category_id, coalesce(m.parent_category_id, c.parent_id) AS parent_category_id, m.price_kopecks,
+       greatest(m.price_kopecks, m.max_price_kopecks) AS ceiling_kopecks, m.offers, m.status, m.active_at,
+       (m.details ->> 'buyer_hired_percent')::integer AS hired_percent, m.details ? 'files' AS with_files,
+       coalesce((m.details ->> 'portfolio_required')::boolean, false) AS with_portfolio,
+       m.title_words || ' .' || m.text_words AS words, coalesce(m.active_at, m.first_seen_at) AS appeared_at,
+       m.missing_since IS NULL AND (m.expires_at IS NULL OR m.expires_at > now())
+         AND m.status IN ('active', 'in_work', 'unknown') AS listed
+FROM market_projects m LEFT JOIN kwork_categories c ON c.id = m.category_id
+"""
 
-_WORDS = "(p.title_words || ' .' || p.text_words)"
-
-# s: a row of ``searches`` or a ``Rule``.
-_MATCHES = f"""
-(cardinality(s.category_ids) = 0 OR p.category_id = ANY (s.category_ids) OR p.parent_category_id = ANY (s.category_ids)
- OR p.category_id IN (SELECT c.id FROM kwork_categories c WHERE c.parent_id = ANY (s.category_ids)))
-AND (s.price_from_kopecks IS NULL OR greatest(p.price_kopecks, p.max_price_kopecks) >= s.price_from_kopecks)
+# s: a row of ``searches`` or a ``Rule``; p: a row of ``_PROJECTS``.
+_MATCHES = """
+(cardinality(s.category_ids) = 0 OR p.category_id = ANY (s.category_ids)
+ OR p.parent_category_id = ANY (s.category_ids))
+AND (s.price_from_kopecks IS NULL OR p.ceiling_kopecks >= s.price_from_kopecks)
 AND (s.price_to_kopecks IS NULL OR p.price_kopecks <= s.price_to_kopecks)
 AND (s.offers_to IS NULL OR p.offers IS NULL OR p.offers <= s.offers_to)
-AND (s.hired_percent_from IS NULL
-     OR coalesce((p.details ->> 'buyer_hired_percent')::integer >= s.hired_percent_from, true))
-AND (s.with_files IS NULL OR s.with_files = p.details ? 'files')
-AND (s.with_portfolio IS NULL
-     OR s.with_portfolio = coalesce((p.details ->> 'portfolio_required')::boolean, false))
+AND (s.hired_percent_from IS NULL OR p.hired_percent IS NULL OR p.hired_percent >= s.hired_percent_from)
+AND (s.with_files IS NULL OR s.with_files = p.with_files)
+AND (s.with_portfolio IS NULL OR s.with_portfolio = p.with_portfolio)
 AND NOT (s.open_only AND p.status = 'in_work')
-AND (cardinality(s.words_any) = 0 OR EXISTS (SELECT FROM unnest(s.words_any) w WHERE strpos({_WORDS}, w) > 0))
-AND NOT EXISTS (SELECT FROM unnest(s.words_all) w WHERE strpos({_WORDS}, w) = 0)
-AND NOT EXISTS (SELECT FROM unnest(s.words_none) w WHERE strpos({_WORDS}, w) > 0)
-"""  # noqa: S608
+AND (cardinality(s.words_any) = 0 OR EXISTS (SELECT FROM unnest(s.words_any) w WHERE strpos(p.words, w) > 0))
+AND NOT EXISTS (SELECT FROM unnest(s.words_all) w WHERE strpos(p.words, w) = 0)
+AND NOT EXISTS (SELECT FROM unnest(s.words_none) w WHERE strpos(p.words, w) > 0)
+"""
 
 RULE_FIELDS = (
     "(category_ids bigint[], words_any text[], words_all text[], words_none text[], price_from_kopecks bigint, "
@@ -154,11 +154,18 @@ LEFT JOIN (
 # Kwork's clock may be behind ours by a little. A project of which nobody told when it appeared is news only where
 # the exchange was known before the search was.
 _HITS = f"""
+WITH p AS MATERIALIZED ({_PROJECTS} WHERE m.id = ANY ($1::bigint[]))
 SELECT s.tenant_id, s.id AS search_id, p.id AS project_id
-FROM searches s JOIN market_projects p ON {_MATCHES}
-WHERE s.enabled AND p.id = ANY ($1::bigint[]) AND {_LISTED}
-  AND {_APPEARED} >= s.announce_from - interval '1 minute'
+FROM searches s JOIN p ON {_MATCHES}
+WHERE s.enabled AND p.listed AND p.appeared_at >= s.announce_from - interval '1 minute'
   AND (p.active_at IS NOT NULL OR (SELECT min(k.first_seen_at) FROM market_projects k) < s.announce_from)
+"""  # noqa: S608
+
+_LISTED_BY_RULE = f"""
+WITH p AS MATERIALIZED ({_PROJECTS} WHERE m.missing_since IS NULL)
+SELECT p.id FROM p, {_RULE}
+WHERE p.listed AND ($2::timestamptz IS NULL OR p.appeared_at >= $2) AND {_MATCHES}
+ORDER BY p.active_at DESC NULLS LAST, p.id DESC LIMIT $3
 """  # noqa: S608
 
 # Of the days before the exchange was read first only those projects are known that were still listed then; they count
@@ -168,13 +175,14 @@ WITH span AS (
     SELECT greatest(now() - make_interval(days => $2),
                     least(min(first_seen_at), now() - interval '1 day')) AS since
     FROM market_projects
+), p AS MATERIALIZED (
+    {_PROJECTS}
+    WHERE m.missing_since IS NULL OR coalesce(m.active_at, m.first_seen_at) >= now() - make_interval(days => $2)
 ), found AS (
-    SELECT {_APPEARED} AS appeared, {_LISTED} AS listed
-    FROM market_projects p, {_RULE}
-    WHERE (p.missing_since IS NULL OR {_APPEARED} >= now() - make_interval(days => $2)) AND {_MATCHES}
+    SELECT p.appeared_at, p.listed FROM p, {_RULE} WHERE {_MATCHES}
 ), days AS (
-    SELECT (f.appeared AT TIME ZONE 'UTC')::date AS day, count(*)::integer AS n
-    FROM found f, span WHERE f.appeared >= span.since AND f.appeared <= now()
+    SELECT (f.appeared_at AT TIME ZONE 'UTC')::date AS day, count(*)::integer AS n
+    FROM found f, span WHERE f.appeared_at >= span.since AND f.appeared_at <= now()
     GROUP BY 1
 )
 SELECT (SELECT count(*) FROM found WHERE listed)::integer AS listed,

@@ -33,7 +33,7 @@ from app.services.push_projects import follow_projects
 
 log = structlog.get_logger(__name__)
 
-_AT_ONCE = 200
+_AT_ONCE = 100
 """Projects in one look."""
 _TENANTS_AT_ONCE = 4
 _FAILED = "matching_failed"
