@@ -96,6 +96,8 @@ class Search:
     waiting: int
     """Projects it found whose leads could not be queued yet; ``waiting_reason``: why."""
     waiting_reason: str | None
+    lost_connection_ids: tuple[UUID, ...]
+    """Of ``connection_ids`` those that are no more."""
 
 
 @dataclass(frozen=True, slots=True)

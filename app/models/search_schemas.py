@@ -138,6 +138,9 @@ class SearchOut(BaseModel):
     filters: SearchFiltersOut
     category_ids: list[int] = Field(description="What `filters.categories` mean, subrubrics included.")
     connection_ids: list[UUID] = Field(description="Empty: all connections.")
+    lost_connection_ids: list[UUID] = Field(
+        description="Those of them that were removed: nothing goes there. If it is all of them, the search makes no leads."
+    )
     announce_from: datetime = Field(
         description="What (re)appeared on the exchange before becomes a lead only by `POST searches/{id}/run`."
     )

@@ -166,7 +166,9 @@ def _tuples(row: Mapping[str, Any]) -> dict[str, Any]:
 # A failed look at a project's lead is told by every search that found the project.
 _SEARCHES = """
 SELECT s.id, s.name, s.enabled, s.filters, s.category_ids, s.connection_ids, s.announce_from, s.matched,
-       s.last_matched_at, s.created_at, s.created_by, s.updated_at, s.updated_by, w.waiting, w.waiting_reason
+       s.last_matched_at, s.created_at, s.created_by, s.updated_at, s.updated_by, w.waiting, w.waiting_reason,
+       ARRAY (SELECT n FROM unnest(s.connection_ids) n WHERE NOT EXISTS (
+           SELECT FROM crm_connections c WHERE c.tenant_id = $1 AND c.id = n)) AS lost_connection_ids
 FROM searches s
 CROSS JOIN LATERAL (
     SELECT count(*) AS waiting, max(l.reason) AS waiting_reason

@@ -113,6 +113,24 @@ async def test_what_makes_no_sense_is_refused_with_its_field(
     assert (await client.get(f"{PATH}/{new['id']}")).json() == new, "nothing was saved by halves"
 
 
+async def test_a_search_tells_which_of_its_connections_are_no_more(
+    client: httpx2.AsyncClient, owner: asyncpg.Connection
+) -> None:
+    ids = [
+        str(
+            await owner.fetchval(
+                "INSERT INTO crm_connections (tenant_id, kind, name) VALUES ('a', 'native', $1) RETURNING id",
+                name,
+            )
+        )
+        for name in ("default", "second")
+    ]
+    new = await made(client, connection_ids=ids)
+    assert (new["connection_ids"], new["lost_connection_ids"]) == (ids, [])
+    await owner.execute("DELETE FROM crm_connections WHERE name = 'second'")
+    assert (await client.get(f"{PATH}/{new['id']}")).json()["lost_connection_ids"] == ids[1:]
+
+
 async def test_names_are_unique_and_searches_limited(client: httpx2.AsyncClient) -> None:
     first = await made(client, "Боты")
     second = await made(client, "Сайты")

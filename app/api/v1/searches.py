@@ -192,7 +192,7 @@ def _kopecks(given: Decimal | None) -> int | None:
 
 def _shown(search: Search) -> dict[str, Any]:
     plain = (
-        "id", "name", "enabled", "category_ids", "connection_ids", "announce_from", "matched", "last_matched_at",
+        "id", "name", "enabled", "category_ids", "connection_ids", "lost_connection_ids", "announce_from", "matched", "last_matched_at",
         "waiting", "waiting_reason", "created_at", "created_by", "updated_at", "updated_by",
     )  # fmt: skip
     return {**{name: getattr(search, name) for name in plain}, "filters": _shown_filters(search.filters)}
