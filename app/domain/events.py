@@ -28,6 +28,7 @@ class EventType(StrEnum):
     WRITE_SETTLED = "write.settled"
     SYNC_RUN_FINISHED = "sync_run.finished"
     SEARCH_MATCHED = "search.matched"
+    CRM_CONNECTION_CHANGED = "crm_connection.changed"
 
 
 TEST_TYPE = "webhook.test"

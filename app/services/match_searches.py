@@ -192,7 +192,7 @@ async def _queue(
         targets = [one for one in live if not match.connection_ids or one in match.connection_ids]
         if targets:
             wanted.setdefault(match.project_id, []).extend(targets)
-    return await follow_projects(scope, wanted, live) if wanted else 0
+    return await follow_projects(scope, wanted, live, cause="search") if wanted else 0
 
 
 async def _tell_events(scope: TenantConnection, matches: Sequence[Match]) -> None:

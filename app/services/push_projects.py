@@ -31,9 +31,11 @@ async def follow_projects(
     wanted: Mapping[int, Sequence[UUID]],
     live: Sequence[UUID],
     run_id: UUID | None = None,
+    *,
+    cause: str | None = None,
 ) -> int:
     """The same, each project for its own connections and those that have its lead already; only ``live`` ones get
-    something. No connections: a lead that is there follows its project, none is made.
+    something. No connections: a lead that is there follows its project, none is made. ``cause`` as for ``enqueue``.
     """
     leads = ProjectLeads(scope)
     await leads.take_turns()
@@ -45,5 +47,5 @@ async def follow_projects(
         chosen = [row for row in rows if connection_id in facts[row["id"]].connection_ids]
         buyers = await contacts_of(scope, [Person(row["buyer_id"], row["buyer_username"]) for row in chosen])
         items = [*buyers, *(project_lead(row, facts[row["id"]]) for row in chosen)]
-        count += await Deliveries(scope).enqueue(connection_id, run_id, items)
+        count += await Deliveries(scope).enqueue(connection_id, run_id, items, cause=cause)
     return count

@@ -221,8 +221,8 @@ async def test_what_changes_while_it_is_matched_is_due_again(
     first = fresh(20)
     follow = match_searches.follow_projects
 
-    async def meanwhile(*given: Any) -> int:
-        count = await follow(*given)
+    async def meanwhile(*given: Any, **more: Any) -> int:
+        count = await follow(*given, **more)
         await search_bed.read(replace(first, title="Другое название"))
         return count
 
@@ -237,10 +237,10 @@ async def test_what_changes_while_it_is_matched_is_due_again(
 def _break_for(tenant_id: str, error: Exception, patch: pytest.MonkeyPatch) -> None:
     follow = match_searches.follow_projects
 
-    async def broken(scope: TenantConnection, *given: Any) -> int:
+    async def broken(scope: TenantConnection, *given: Any, **more: Any) -> int:
         if scope.tenant_id == tenant_id:
             raise error
-        return await follow(scope, *given)
+        return await follow(scope, *given, **more)
 
     patch.setattr(match_searches, "follow_projects", broken)
 

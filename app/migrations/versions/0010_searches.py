@@ -9,7 +9,7 @@ from app.domain.searches import fold
 from app.migrations.script import isolate_tenants, run_beside
 
 revision = "0010"
-down_revision = "0006"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
