@@ -110,7 +110,8 @@ _COLUMNS = (
     "p.id, p.title, p.description, p.status, p.category_id, p.parent_category_id, p.price_kopecks, "
     "p.max_price_kopecks, p.currency, p.buyer_id, p.buyer_username, p.offers, p.created_at, p.active_at, "
     "p.expires_at, p.url, p.details, p.gone_at IS NOT NULL AS gone, "
-    "p.expires_at IS NOT NULL AND p.expires_at <= now() AS expired"
+    "p.expires_at IS NOT NULL AND p.expires_at <= now() AS expired, "
+    "coalesce(p.created_at, p.first_seen_at) AS appeared_at"
 )
 
 # A pass a moment later may have met the same hole: pages move while they are read.

@@ -160,7 +160,7 @@ class MatchSearches:
         self, scope: TenantConnection, matches: Sequence[Match], followed: Collection[int] = ()
     ) -> Found:
         """In the caller's transaction: keeps matches that are not known yet, tells of them, and queues the leads of
-        all these projects as they stand now. Raises what ``Connections.live`` raises."""
+        all these projects as they stand now. Raises what ``Connections.receiving`` raises."""
         live = await self._live(scope)
         new = await Searches(scope).record(matches)
         await _tell_events(scope, new)
@@ -170,21 +170,23 @@ class MatchSearches:
     async def tell_asked(self, scope: TenantConnection, search: Search, project_ids: Sequence[int]) -> Found:
         """The same for projects that somebody asked for: they get leads although their matches may be old, or the
         search is switched off. Raises ``Conflict`` when there is no CRM."""
-        self._connectors.require()
-        live = await self._live(scope)
+        live = [one.id for one in await self._connectors.targets(scope)]
         matches = [Match(search.id, number, search.name, search.connection_ids) for number in project_ids]
         new = await Searches(scope).record(matches, also_disabled=True)
         await _tell_events(scope, new)
-        return Found(new, await _queue(scope, matches, (), live))
+        return Found(new, await _queue(scope, matches, (), live, any_age=True))
 
     async def _live(self, scope: TenantConnection) -> tuple[UUID, ...]:
-        if not self._connectors.configured:
-            return ()
-        return tuple(one.id for one in await Connections(scope).live(self._connectors.kind))
+        return tuple(one.id for one in await Connections(scope).receiving(self._connectors.kind))
 
 
 async def _queue(
-    scope: TenantConnection, matches: Sequence[Match], followed: Collection[int], live: Sequence[UUID]
+    scope: TenantConnection,
+    matches: Sequence[Match],
+    followed: Collection[int],
+    live: Sequence[UUID],
+    *,
+    any_age: bool = False,
 ) -> int:
     """Each project's lead goes where its searches send it, and where it is already."""
     wanted: dict[int, list[UUID]] = {number: [] for number in followed}
@@ -192,7 +194,9 @@ async def _queue(
         targets = [one for one in live if not match.connection_ids or one in match.connection_ids]
         if targets:
             wanted.setdefault(match.project_id, []).extend(targets)
-    return await follow_projects(scope, wanted, live, cause="search") if wanted else 0
+    if not wanted:
+        return 0
+    return await follow_projects(scope, wanted, live, cause="search", any_age=any_age)
 
 
 async def _tell_events(scope: TenantConnection, matches: Sequence[Match]) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 from app.core.database import Database
 from app.domain.crm import Entity
 from app.domain.listing import OrderKind, public_id
-from app.repositories.connections import Connections
 from app.repositories.deliveries import Deliveries
 from app.repositories.orders import Orders
 from app.services.container import LeadState
@@ -31,13 +30,11 @@ class PushChosenLeads:
     async def push(
         self, tenant_id: str, *, project_ids: Sequence[int], order_ids: Sequence[int], wait_seconds: float
     ) -> Mapping[str, LeadState]:
-        """Per public id, after at most ``wait_seconds``. Raises ``Conflict`` when no CRM is set up."""
-        self._connectors.require()
+        """Per public id, after at most ``wait_seconds``. Raises ``Conflict`` when no CRM is connected."""
         async with self._database.tenant(tenant_id) as scope:
-            connections = await Connections(scope).live(self._connectors.kind)
-            targets = [connection.id for connection in connections]
-            await queue_orders(scope, targets, None, await Orders(scope).by_ids(order_ids))
-            await queue_projects(scope, targets, None, project_ids)
+            targets = [connection.id for connection in await self._connectors.targets(scope)]
+            await queue_orders(scope, targets, None, await Orders(scope).by_ids(order_ids), any_age=True)
+            await queue_projects(scope, targets, None, project_ids, any_age=True)
         try:
             async with asyncio.timeout(wait_seconds):
                 await self._deliveries.drain(tenant_id)

@@ -119,11 +119,11 @@ async def test_a_search_tells_which_of_its_connections_are_no_more(
     ids = [
         str(
             await owner.fetchval(
-                "INSERT INTO crm_connections (tenant_id, kind, name) VALUES ('a', 'native', $1) RETURNING id",
+                "INSERT INTO crm_connections (tenant_id, kind, name, origin) VALUES ('a', 'native', $1, 'api') RETURNING id",
                 name,
             )
         )
-        for name in ("default", "second")
+        for name in ("first", "second")
     ]
     new = await made(client, connection_ids=ids)
     assert (new["connection_ids"], new["lost_connection_ids"]) == (ids, [])
