@@ -147,6 +147,29 @@ async def test_leads_of_a_removed_search_go_on_following_their_projects(search_b
     assert await search_bed.standing("a", 20) == ("lost", "stopped")
 
 
+async def test_matches_go_to_connections_that_receive_and_what_came_back_is_new_there(
+    search_bed: SearchBed,
+) -> None:
+    """A connection on trial gets nothing; one that announces from now on takes a project that came back for new."""
+    ids = {
+        mode: await search_bed.owner.fetchval(
+            "INSERT INTO crm_connections (tenant_id, kind, name, origin, mode, announce_from) "
+            "VALUES ('a', 'native', $1, 'api', $1, now()) RETURNING id",
+            mode,
+        )
+        for mode in ("preview", "paused", "live")
+    }
+    await search_bed.save("a")
+    long_ago = datetime.now(UTC) - timedelta(days=90)
+    await search_bed.poll(fresh(20, created_at=long_ago))
+    rows = await search_bed.owner.fetch("SELECT connection_id, cause FROM deliveries WHERE entity = 'lead'")
+    got = {row["connection_id"] for row in rows}
+    assert {ids["paused"], ids["live"]} <= got
+    assert ids["preview"] not in got
+    assert len(got) == 3, "that of the settings as well"
+    assert {row["cause"] for row in rows} == {"search"}
+
+
 # Bad days --------------------------------------------------------------------------------------------------
 
 
