@@ -41,6 +41,8 @@ from app.services.keep_tokens import TokensInDatabase
 from app.services.kwork_client import KworkClients
 from app.services.manage_connections import ManageConnections
 from app.services.manage_mapping import ManageMapping
+from app.services.manage_searches import ManageSearches
+from app.services.match_searches import MatchSearches
 from app.services.note_events import NoteEvents
 from app.services.preview_delivery import PreviewDelivery
 from app.services.push_deliveries import PushDeliveries
@@ -224,6 +226,7 @@ def _compose(
     )
     exchange = ReadExchange(database, clients.signed_out)
     categories = RefreshCategories(database, clients.signed_out)
+    tree, matching = Categories(database), MatchSearches(database, connectors)
     rules = TenantRules(settings.default_tenant_id, allow_default=settings.allow_default_tenant)
     writes = writes_service(
         database,
@@ -242,7 +245,7 @@ def _compose(
             RateLimits(servers.redis_url or None),
             per_minute=settings.login_limit_per_minute,
         ),
-        categories=Categories(database),
+        categories=tree,
         accounts=accounts,
         push_leads=PushChosenLeads(database, connectors, deliveries),
         files=files.files,
@@ -255,6 +258,7 @@ def _compose(
         mappings=ManageMapping(database, connectors.connect),
         previews=PreviewDelivery(database, connectors.connect),
         crm_stages=ReadCrmStages(database, connectors.connect, writes.ask),
+        searches=ManageSearches(database, tree, matching, most=settings.searches_per_tenant),
         writes=writes,
         read_account=ReadFresh(database, accounts),
         sync=Sync(
@@ -265,6 +269,7 @@ def _compose(
             connectors,
             categories=categories,
             order_pages=ReadOrderPages(database, orders_per_run=settings.kwork_order_pages_per_run),
+            searches=matching,
         ),
         sync_history=SyncHistory(database, connectors),
         failures=WorkOnFailures(database),

@@ -74,6 +74,7 @@ def _ours(bed: Bed) -> tuple[FastAPI, str]:
         sync=None,
         streams=None,  # type: ignore[arg-type]
         webhooks=None,  # type: ignore[arg-type]
+        searches=None,  # type: ignore[arg-type]
         writes=None,  # type: ignore[arg-type]
         files=None,  # type: ignore[arg-type]
         receive_files=None,  # type: ignore[arg-type]
