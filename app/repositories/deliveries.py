@@ -15,6 +15,7 @@ from uuid import UUID
 
 from app.core.database import TenantConnection
 from app.domain.crm import Entity
+from app.repositories.jobs import Jobs, push_job
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,8 @@ class Deliveries:
             for item in items
         ]
         count: int = await self._connection.fetchval(_ENQUEUE, self._tenant_id, connection_id, run_id, rows)
+        if count:
+            await Jobs(self._connection).defer(push_job(self._tenant_id, connection_id))
         return count
 
     async def enqueue_to(
@@ -107,7 +110,7 @@ class Deliveries:
 
     async def release(self, connection_id: UUID, run_id: UUID | None = None) -> None:
         """What is held for that run leaves now, and so does what is held for runs whose worker died."""
-        await self._connection.execute(
+        status: str = await self._connection.execute(
             "UPDATE deliveries d SET due_at = now() WHERE d.tenant_id = $1 AND d.connection_id = $2 "
             "AND d.state = 'pending' AND d.attempts = 0 AND d.due_at > now() "
             "AND (d.run_id = $3 OR NOT EXISTS (SELECT FROM sync_leases l "
@@ -116,6 +119,8 @@ class Deliveries:
             connection_id,
             run_id,
         )
+        if status != "UPDATE 0":
+            await Jobs(self._connection).defer(push_job(self._tenant_id, connection_id))
 
     async def claim(self, connection_id: UUID, epoch: int, entity: Entity, limit: int) -> list[Claimed]:
         """Marks due deliveries ``in_flight`` under ``epoch``. Commit before acting on them."""

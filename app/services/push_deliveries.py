@@ -11,7 +11,7 @@ import asyncio
 import random
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,6 +35,7 @@ from app.domain.errors import (
 )
 from app.repositories.connections import Connections, CrmConnection
 from app.repositories.deliveries import Claimed, Deliveries, Settled
+from app.repositories.jobs import Jobs, push_job
 from app.repositories.leases import Lease, LeaseLost, Leases
 from app.services.lead_payloads import contact_of, lead_of
 
@@ -43,6 +44,9 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 LEASE_SECONDS = 30.0
+PUSH_SECONDS = 15.0
+"""So long one job sends at most: a CRM that hangs, or has much to take, does not hold a worker."""
+_BUSY_WAIT = 2.0
 STOP_SECONDS = 1.0
 """How long work that is cancelled because the process ends may take to leave its place tidy."""
 _BATCH = 50
@@ -86,7 +90,7 @@ class PushDeliveries:
         self._concurrency = concurrency
         self._lag = search_lag_seconds
         self._holder = f"push-{uuid.uuid4()}"
-        self._drains: dict[uuid.UUID, asyncio.Task[None]] = {}
+        self._drains: dict[uuid.UUID, asyncio.Task[float]] = {}
         self.health: dict[uuid.UUID, CrmHealth] = {}
         """By connection."""
         self._set_up: set[uuid.UUID] = set()
@@ -101,25 +105,46 @@ class PushDeliveries:
         async with self._database.tenant(tenant_id) as scope:
             return await Connections(scope).live(self._kind)
 
-    async def _drain_one(self, tenant_id: str, connection: CrmConnection) -> None:
+    async def _drain_one(
+        self, tenant_id: str, connection: CrmConnection, seconds: float | None = None
+    ) -> float:
+        """Returns how long the connection should be left alone, whatever is due."""
         going = self._drains.get(connection.id)
         if going is not None:
             # It may have looked for the last time already: only one that starts after this call has seen all.
             await asyncio.wait([going])
         task = self._drains.get(connection.id)
         if task is None:
-            task = asyncio.create_task(self._drain(tenant_id, connection), name=f"push {connection.id}")
+            task = asyncio.create_task(
+                self._drain(tenant_id, connection, seconds), name=f"push {connection.id}"
+            )
             self._drains[connection.id] = task
             task.add_done_callback(lambda _: self._drains.pop(connection.id, None))
-        await asyncio.shield(task)
+        return await asyncio.shield(task)
 
-    async def run(self, tenants: Callable[[], Awaitable[Sequence[str]]], *, every_seconds: float) -> None:
-        """The background loop: drains every tenant that has something due, for ever."""
-        while True:
-            for tenant_id in await _quietly(tenants()) or ():
-                if await _quietly(self._is_due(tenant_id)):
-                    await _quietly(self.drain(tenant_id))
-            await asyncio.sleep(every_seconds)
+    async def push(self, tenant_id: str, connection_id: uuid.UUID) -> None:
+        """What a worker does with a connection's job: sends what is due for a while, then makes room for others.
+
+        What is due later, or was not reached, gets the next job.
+        """
+        rest = _REFUSED_WAIT
+        try:
+            live = {connection.id: connection for connection in await self._connections(tenant_id)}
+            if connection_id not in live:
+                return
+            rest = await self._drain_one(tenant_id, live[connection_id], PUSH_SECONDS)
+        except ServiceError as error:
+            log.warning("push_failed", tenant=tenant_id, connection=str(connection_id), code=error.code)
+        await when_database_is_back(
+            partial(self._push_again, tenant_id, connection_id, rest), seconds=LEASE_SECONDS
+        )
+
+    async def _push_again(self, tenant_id: str, connection_id: uuid.UUID, rest: float) -> None:
+        async with self._database.tenant(tenant_id) as scope:
+            due = await Deliveries(scope).seconds_until_due(connection_id)
+            if due is not None:
+                job = push_job(tenant_id, connection_id, delay=max(due, rest))
+                await Jobs(scope.connection).defer(job)
 
     async def stop(self) -> None:
         """Cancels running drains; what was in flight is looked up on the next start."""
@@ -129,29 +154,21 @@ class PushDeliveries:
         if tasks:
             await asyncio.wait(tasks, timeout=STOP_SECONDS)
 
-    async def _is_due(self, tenant_id: str) -> bool:
-        async with self._database.tenant(tenant_id) as scope:
-            deliveries = Deliveries(scope)
-            for connection in await Connections(scope).live(self._kind):
-                await deliveries.release(connection.id)
-                if await deliveries.seconds_until_due(connection.id) == 0:
-                    return True
-        return False
-
-    async def _drain(self, tenant_id: str, connection: CrmConnection) -> None:
+    async def _drain(self, tenant_id: str, connection: CrmConnection, seconds: float | None) -> float:
         async with self._database.tenant(tenant_id) as scope:
             lease = await Leases(scope).take(f"push/{connection.id}", self._holder, LEASE_SECONDS)
             if lease is None:
-                return
+                return _BUSY_WAIT
             recovered = await Deliveries(scope).recover(connection.id, lease.epoch)
         if recovered:
             log.warning("deliveries_recovered", tenant=tenant_id, count=recovered)
         connector = self._connect(tenant_id, connection)
-        drain = _Drain(self, tenant_id, connection, connector, lease)
+        drain = _Drain(self, tenant_id, connection, connector, lease, seconds=seconds)
         patience = LEASE_SECONDS
         try:
-            if await self._is_set_up(tenant_id, connection, connector):
-                await drain.run()
+            if not await self._is_set_up(tenant_id, connection, connector):
+                return _SET_UP_AGAIN
+            await drain.run()
         except LeaseLost:
             log.warning("push_lease_lost", tenant=tenant_id)
         except asyncio.CancelledError:
@@ -160,6 +177,7 @@ class PushDeliveries:
         finally:
             await connector.aclose()
             await when_database_is_back(lambda: self._give_back(tenant_id, lease), seconds=patience)
+        return 0.0
 
     async def _is_set_up(self, tenant_id: str, connection: CrmConnection, connector: CrmConnector) -> bool:
         """Makes once what the CRM must have before its first lead; while that fails, nothing is sent at all."""
@@ -194,8 +212,12 @@ class _Drain:
         connection: CrmConnection,
         connector: CrmConnector,
         lease: Lease,
+        *,
+        seconds: float | None,
     ) -> None:
         self._owner = owner
+        self._until = time.monotonic() + seconds if seconds is not None else None
+        """Monotonic moment from which others have their turn."""
         self._database = owner._database
         self._tenant_id = tenant_id
         self._connection = connection
@@ -280,7 +302,9 @@ class _Drain:
             return await Deliveries(scope).seconds_until_due(self._connection.id)
 
     def _must_stop(self) -> bool:
-        return self._stop_before is not None and time.monotonic() < self._stop_before
+        now = time.monotonic()
+        is_over = self._until is not None and now >= self._until
+        return is_over or (self._stop_before is not None and now < self._stop_before)
 
     async def _heartbeat(self) -> None:
         while True:
@@ -431,11 +455,3 @@ async def _all_or_none(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
-
-
-async def _quietly(call: Awaitable[T]) -> T | None:
-    try:
-        return await call
-    except Exception as error:  # noqa: BLE001 - the loop outlives a database that is away
-        log.warning("push_loop_failed", error=type(error).__name__)
-        return None
