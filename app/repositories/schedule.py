@@ -50,7 +50,7 @@ class AccountSchedule:
             await self._connection.execute(_FOLLOW, self._tenant_id, account_id)
         elif state is AccountState.BLOCKED and blocked_until is not None:
             await self._connection.execute(
-                "UPDATE account_schedule SET next_at = greatest(next_at, $3 + random() * interval '1 minute') "
+                "UPDATE account_schedule SET next_at = greatest(next_at, $3::timestamptz + random() * interval '1 minute') "
                 "WHERE tenant_id = $1 AND account_id = $2",
                 self._tenant_id,
                 account_id,

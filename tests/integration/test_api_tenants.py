@@ -70,7 +70,9 @@ CASES: dict[str, Case] = {
     "check_account": Case(role="operator", path=account),
     "renew_session": Case(role="operator", path=account, shows_canary=False, status=409),
     "pause_account": Case(role="operator", path=account, body={"paused": True}),
-    "sync_orders": Case(role="operator", body={"kinds": ["project"]}, shows_canary=False),
+    "sync_orders": Case(
+        role="operator", body={"kinds": ["project"], "wait": False}, shows_canary=False, status=202
+    ),
     "sync_contacts": Case(role="operator", shows_canary=False, status=409),
     "sync_status": Case(),
     "stream_events": Case(query={"last_event_id": "0", "follow": "false"}),
