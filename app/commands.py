@@ -104,7 +104,9 @@ async def _work(settings: Settings, queues: tuple[str, ...], concurrency: int | 
 
     stopping = _Stopping()
     async with running_worker(settings, queues, concurrency):
-        log.info("working", queues=list(queues or QUEUES), concurrency=concurrency or settings.worker_concurrency)
+        log.info(
+            "working", queues=list(queues or QUEUES), concurrency=concurrency or settings.worker_concurrency
+        )
         ended = stopping.ended = asyncio.Event()
         await ended.wait()
 

@@ -228,6 +228,7 @@ def _work(
             sync,
             pace,
             per_tenant=settings.jobs_per_tenant,
+            dead_seconds=settings.worker_dead_seconds,
             pushes=connectors.configured,
         ),
     )

@@ -43,7 +43,9 @@ def work_of(
         ReadShared(database, exchange, categories, pace),
         sync,
         deliveries,
-        ScheduleReadings(database, sync, pace, per_tenant=per_tenant, pushes=connectors.configured),
+        ScheduleReadings(
+            database, sync, pace, per_tenant=per_tenant, dead_seconds=20, pushes=connectors.configured
+        ),
     )
 
 

@@ -90,6 +90,8 @@ class Settings(BaseSettings):
     """Jobs of one queue at a time in one process."""
     worker_stop_seconds: Annotated[float, Field(ge=0, le=600)] = 25.0
     """So long running jobs may go on when the process is told to end."""
+    worker_dead_seconds: Annotated[float, Field(ge=2, le=600)] = 20.0
+    """A worker that did not tell of itself for so long is dead, and others take its jobs over."""
     jobs_per_tenant: Annotated[int, Field(ge=1)] = 20
     """Readings of a tenant's accounts that wait or run at a time."""
     kwork_mobile_key: SecretStr | None = None

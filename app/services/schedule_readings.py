@@ -16,12 +16,11 @@ from app.services.sync import Sync
 
 log = structlog.get_logger(__name__)
 
-DEAD_SECONDS = 20.0
-"""A worker that did not tell of itself for so long is dead. It tells every ``BEAT_SECONDS``."""
-BEAT_SECONDS = 4.0
 MOST_ATTEMPTS = 5
 """A job whose workers died so often is not tried again: it may be what kills them."""
-_LATE_SECONDS = 5.0
+_LATE = 0.25
+"""A process that looks so much later than usual, as a part of ``dead_seconds``, was asleep itself."""
+_USUAL_SECONDS = 2.0
 _AT_ONCE = 500
 _OVERDUE_SECONDS = 30.0
 _SHARED = (PROJECTS, PROJECTS_WHOLE)
@@ -31,13 +30,22 @@ class ScheduleReadings:
     """Every worker has one; they take turns by a lock in the database."""
 
     def __init__(
-        self, database: Database, sync: Sync, pace: Pace, *, per_tenant: int, pushes: bool = True
+        self,
+        database: Database,
+        sync: Sync,
+        pace: Pace,
+        *,
+        per_tenant: int,
+        dead_seconds: float,
+        pushes: bool = True,
     ) -> None:
         self._database = database
         self._sync = sync
         self._streams = [name for name in STREAMS if name in pace.seconds]
         self._shared = [name for name in _SHARED if name in pace.seconds]
         self._per_tenant = per_tenant
+        self.dead_seconds = dead_seconds
+        """A worker that did not tell of itself for so long is dead."""
         self._pushes = pushes
         self._judged_at: float | None = None
 
@@ -72,12 +80,14 @@ class ScheduleReadings:
         A process that was asleep itself judges nobody: first the others shall have had time to tell of themselves.
         """
         now = asyncio.get_running_loop().time()
-        slept = self._judged_at is not None and now - self._judged_at > _LATE_SECONDS
+        slept = self._judged_at is not None and now - self._judged_at > max(
+            _LATE * self.dead_seconds, _USUAL_SECONDS
+        )
         self._judged_at = now
         if slept:
             return 0
         async with self._database.scheduler() as connection:
-            lost = await Jobs(connection).reap(DEAD_SECONDS, MOST_ATTEMPTS)
+            lost = await Jobs(connection).reap(self.dead_seconds, MOST_ATTEMPTS)
         for job in lost:
             if job.gave_up:
                 log.error(

@@ -12,7 +12,6 @@ from procrastinate.worker import Worker
 
 from app.core.database_errors import DATABASE_DOWN
 from app.repositories.jobs import CRM, EXCHANGE, KWORK, QUEUES, UPKEEP
-from app.services.schedule_readings import BEAT_SECONDS, DEAD_SECONDS
 from app.tasks.jobs import Rooms, Work, job_app
 
 log = structlog.get_logger(__name__)
@@ -24,6 +23,8 @@ _LOOK_SECONDS = 1.0
 _NEVER_SECONDS = 1e6
 _AGAIN_SECONDS = 1.0
 _END_SECONDS = 3.0
+_BEATS = 5
+"""How often a worker tells of itself before it would be taken for dead."""
 _SHARE = 4
 """One tenant takes at most so large a part of a queue's slots: a fourth."""
 
@@ -92,8 +93,8 @@ class Engine:
                 shutdown_graceful_timeout=self._stop_seconds,
                 delete_jobs=DeleteJobCondition.SUCCESSFUL,
                 install_signal_handlers=False,
-                update_heartbeat_interval=BEAT_SECONDS,
-                stalled_worker_timeout=DEAD_SECONDS,
+                update_heartbeat_interval=self._work.schedule.dead_seconds / _BEATS,
+                stalled_worker_timeout=self._work.schedule.dead_seconds,
             )
             try:
                 await worker.run()  # type: ignore[no-untyped-call]
