@@ -16,6 +16,17 @@ CREATE TABLE account_schedule (
 CREATE INDEX account_schedule_due ON account_schedule (next_at) WHERE queued_at IS NULL;
 CREATE INDEX account_schedule_queued ON account_schedule (tenant_id) WHERE queued_at IS NOT NULL;
 
+-- Taking a job: in the order of the queue, and by the lock. A table that was empty when it was counted last would be
+-- sorted whole for each job instead, with a look for every row: 100 ms a job where two thousand wait.
+CREATE INDEX jobs_by_lock ON procrastinate_jobs (lock);
+DROP INDEX procrastinate_jobs_id_lock_idx_v1;
+ALTER FUNCTION procrastinate_fetch_job_v2(character varying[], bigint)
+    SET enable_sort = off SET enable_bitmapscan = off SET enable_seqscan = off;
+-- Rows come and go all the time, so they are cleaned and counted soon.
+ALTER TABLE procrastinate_jobs SET (
+    autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 1000,
+    autovacuum_analyze_scale_factor = 0.0, autovacuum_analyze_threshold = 1000);
+
 -- The same for what is read once for all tenants, and for upkeep.
 CREATE TABLE shared_schedule (
     stream     text PRIMARY KEY,
