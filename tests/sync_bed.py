@@ -131,8 +131,12 @@ async def begun(scope: TenantConnection, account_id: UUID | None) -> Lease:
     return found.lease
 
 
-async def rows_written(owner: asyncpg.Connection) -> int:
+async def rows_written(owner: asyncpg.Connection, database: Database) -> int:
     """Rows inserted, updated and deleted so far in what is read from Kwork and goes to the CRM."""
+    async with contextlib.AsyncExitStack() as stack:  # every connection tells what it has not told yet
+        for _ in range(database.pool.get_max_size()):
+            connection = await stack.enter_async_context(database.pool.acquire())
+            await connection.execute("SELECT pg_stat_force_next_flush()")
     await owner.execute("SELECT pg_stat_force_next_flush()")
     return await owner.fetchval(  # type: ignore[no-any-return]
         "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del)::bigint FROM pg_stat_user_tables WHERE relname IN "

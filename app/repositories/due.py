@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from app.core.database import Connection
+from app.core.database import Connection, TenantConnection
 
 _ONE_AT_A_TIME = 7_013_240_185
 _FORGOTTEN_SECONDS = 900.0
@@ -98,18 +98,6 @@ class DueStreams:
         )
         return {row["subject"] for row in rows}
 
-    async def overdue_pushes(self, seconds: float) -> list[tuple[str, UUID]]:
-        """Connections with deliveries that are due for so long and have no job: tenant and connection."""
-        rows = await self._connection.fetch(
-            "SELECT DISTINCT d.tenant_id, d.connection_id FROM deliveries d "
-            "WHERE d.state IN ('pending', 'retry', 'unknown', 'in_flight') "
-            "AND d.due_at < now() - make_interval(secs => $1) "
-            "AND NOT EXISTS (SELECT 1 FROM procrastinate_jobs j "
-            "WHERE j.lock = 'push/' || d.connection_id AND j.status IN ('todo', 'doing'))",
-            seconds,
-        )
-        return [(row["tenant_id"], row["connection_id"]) for row in rows]
-
     async def with_open_writes(self) -> list[str]:
         """Tenants with writes to Kwork that have not come to their end."""
         rows = await self._connection.fetch("SELECT DISTINCT tenant_id FROM kwork_writes")
@@ -119,6 +107,20 @@ class DueStreams:
         """Tenants with a webhook that is switched on."""
         rows = await self._connection.fetch("SELECT DISTINCT tenant_id FROM webhooks")
         return [row["tenant_id"] for row in rows]
+
+
+async def forgotten_pushes(scope: TenantConnection, seconds: float) -> list[UUID]:
+    """The tenant's connections with deliveries that are due for so long and have no job."""
+    rows = await scope.connection.fetch(
+        "SELECT DISTINCT d.connection_id FROM deliveries d "
+        "WHERE d.tenant_id = $1 AND d.state IN ('pending', 'retry', 'unknown', 'in_flight') "
+        "AND d.due_at < now() - make_interval(secs => $2) "
+        "AND NOT EXISTS (SELECT 1 FROM procrastinate_jobs j "
+        "WHERE j.lock = 'push/' || d.connection_id AND j.status IN ('todo', 'doing'))",
+        scope.tenant_id,
+        seconds,
+    )
+    return [row["connection_id"] for row in rows]
 
 
 _TAKE = """

@@ -8,9 +8,10 @@ from uuid import UUID
 import structlog
 
 from app.core.database import Database
-from app.repositories.due import DueStreams
+from app.repositories.due import DueStreams, forgotten_pushes
 from app.repositories.jobs import RUN_SYNC, SOON, UPKEEP, Jobs, push_job, read_stream_job, shared_job
 from app.repositories.schedule import STREAMS
+from app.repositories.tenants import all_tenants
 from app.services.pace_of_reading import HOUR, PROJECTS, PROJECTS_WHOLE, Pace
 from app.services.sync import Sync
 
@@ -107,9 +108,12 @@ class ScheduleReadings:
         """Deliveries are queued with their job; should one have been lost, this makes it anew."""
         if not self._pushes:
             return 0
-        async with self._database.scheduler() as connection:
-            found = await DueStreams(connection).overdue_pushes(_OVERDUE_SECONDS)
-            await Jobs(connection).defer(
-                *(push_job(tenant, connection_id) for tenant, connection_id in found)
-            )
-        return len(found)
+        made = 0
+        async with self._database.shared() as connection:
+            tenants = await all_tenants(connection)
+        for tenant_id in tenants:
+            async with self._database.tenant(tenant_id) as scope:
+                found = await forgotten_pushes(scope, _OVERDUE_SECONDS)
+                await Jobs(scope.connection).defer(*(push_job(tenant_id, each) for each in found))
+            made += len(found)
+        return made

@@ -17,7 +17,7 @@ from app.tasks.jobs import Rooms, Work, job_app
 log = structlog.get_logger(__name__)
 
 _TICK_SECONDS = 1.0
-_FORGOTTEN_EVERY_SECONDS = 30.0
+_FORGOTTEN_EVERY_SECONDS = 300.0
 _LOOK_SECONDS = 1.0
 """How often a worker looks for jobs by itself: for those that were put off, and while nothing can be heard."""
 _NEVER_SECONDS = 1e6

@@ -14,9 +14,15 @@ from app.core.database import Database
 from app.domain.accounts import AccountState
 from app.domain.live import Hint
 from app.repositories.accounts import Accounts
+from app.repositories.connections import Connections
+from app.repositories.deliveries import Deliveries
 from app.repositories.due import DueStreams
 from app.repositories.schedule import NEWS, ORDERS, STREAMS, AccountSchedule
+from app.services.lead_payloads import order_lead
 from app.services.pace_of_reading import HOUR, Pace
+from tests.accounts import TENANT
+from tests.outbox import queued_order
+from tests.sync_bed import SyncBed
 
 MOSCOW_NOON = datetime(2026, 5, 20, 9, tzinfo=UTC)
 MOSCOW_NIGHT = datetime(2026, 5, 20, 0, tzinfo=UTC)
@@ -152,7 +158,16 @@ async def test_the_scheduler_sees_ids_of_what_is_due_and_nothing_else(
     await connected(database, "a")
     async with database.scheduler() as connection:
         assert await connection.fetchval("SELECT count(*) FROM account_schedule") == len(STREAMS)
-        for table in ("accounts", "orders", "messages", "events", "crm_links", "account_sessions", "users"):
+        for table in (
+            "accounts",
+            "deliveries",
+            "orders",
+            "messages",
+            "events",
+            "crm_links",
+            "account_sessions",
+            "users",
+        ):
             assert await connection.fetchval(f"SELECT count(*) FROM {table}") == 0
     async with database.shared() as connection:
         assert await connection.fetchval("SELECT count(*) FROM account_schedule") == 0
@@ -165,6 +180,20 @@ async def test_the_scheduler_sees_ids_of_what_is_due_and_nothing_else(
                 "INSERT INTO deliveries (tenant_id, connection_id, entity, external_id, payload, payload_hash) "
                 "VALUES ('c', gen_random_uuid(), 'lead', 'x', '{}', '')"
             )
+
+
+async def test_deliveries_whose_job_was_lost_get_another(
+    idle_sync_bed: SyncBed, owner: asyncpg.Connection
+) -> None:
+    schedule = idle_sync_bed.work().schedule
+    async with idle_sync_bed.database.tenant(TENANT) as scope:
+        connection = await Connections(scope).default("native")
+        await Deliveries(scope).enqueue(connection.id, None, [order_lead(queued_order(1, "Сайт", None))])
+    await owner.execute("UPDATE deliveries SET due_at = now() - interval '1 minute'")
+    assert await schedule.push_what_was_forgotten() == 0, "its job waits"
+    await owner.execute("DELETE FROM procrastinate_jobs")
+    assert await schedule.push_what_was_forgotten() == 1
+    assert await owner.fetchval("SELECT lock FROM procrastinate_jobs") == f"push/{connection.id}"
 
 
 @pytest.mark.parametrize(

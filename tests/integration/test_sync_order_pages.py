@@ -127,13 +127,13 @@ async def test_a_second_run_reads_no_page_writes_no_row_and_calls_no_crm(
     sync_bed: SyncBed, owner: asyncpg.Connection
 ) -> None:
     await sync_bed.run("order", "gig", "dialog")
-    mark, rows = sync_bed.stand.mark(), await rows_written(owner)
+    mark, rows = sync_bed.stand.mark(), await rows_written(owner, sync_bed.database)
     again = await sync_bed.run("order", "gig", "dialog")
     assert again.state == "done"
     assert sync_bed.asked("workerOrders", since=mark) == 2
     assert sync_bed.asked(*PAGE_CALLS, since=mark) == 0
     assert sync_bed.stand.journal(surface="crm", since=mark) == []
-    assert await rows_written(owner) == rows
+    assert await rows_written(owner, sync_bed.database) == rows
 
 
 async def test_what_a_run_does_not_reach_the_next_one_reads_and_the_lead_is_updated(

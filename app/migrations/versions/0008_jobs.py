@@ -24,7 +24,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Jobs that wait are lost; runs that wait end as interrupted."""
     op.execute("DROP TABLE account_schedule, shared_schedule")
-    for table in ("sync_leases", "deliveries", "kwork_writes", "webhooks"):
+    for table in ("sync_leases", "kwork_writes", "webhooks"):
         op.execute(f"DROP POLICY scheduler ON {table}")
     op.execute("DROP POLICY lease_holder ON sync_leases")
     op.execute("DROP INDEX sync_runs_open, sync_leases_holder")
