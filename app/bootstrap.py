@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from app.api.app import create_app
-from app.compose import Parts, compose, crm_connectors
+from app.compose import Parts, check_crm, compose
 from app.core.database import Database
 from app.core.migrate import migrate
 from app.core.redis import RedisConnection
@@ -63,7 +63,7 @@ async def running_worker(
 
 
 async def _parts(stack: AsyncExitStack, settings: Settings, *, joined: bool) -> Parts:
-    connectors = crm_connectors(settings)
+    check_crm(settings)
     if joined:
         servers = join_running(settings)  # before anything is made in its folder
         secrets = load_secrets(settings)
@@ -79,7 +79,6 @@ async def _parts(stack: AsyncExitStack, settings: Settings, *, joined: bool) -> 
     stack.push_async_callback(browser.close)
     return compose(
         settings,
-        connectors,
         secrets=secrets,
         database=database,
         servers=servers,

@@ -40,6 +40,8 @@ from app.services.refresh_categories import RefreshCategories
 from app.services.schedule_readings import ScheduleReadings
 from app.services.sweep_files import SweepFiles
 from app.services.sync import Sync
+from app.services.sync_history import SyncHistory
+from app.services.work_on_failures import WorkOnFailures
 from app.services.write_table import writes_service
 from app.tasks.event_work import EventParts, event_parts
 from app.tasks.jobs import Work
@@ -68,18 +70,16 @@ class Parts:
     """What jobs carry out."""
 
 
-def crm_connectors(settings: Settings) -> CrmConnectors:
+def check_crm(settings: Settings) -> None:
     """Refuses at start what would fail at the first lead."""
-    connectors = CrmConnectors(settings)
     try:
-        connectors.check_settings()
+        CrmConnectors(settings).check_settings()
     except KeyError:
         raise SettingsError(
             f"CRM_KIND: такого вида CRM нет, бывает {', '.join(sorted(CRM_KINDS))}; как указать — в env.template."
         ) from None
     except ValidationError as error:
         raise SettingsError(refusal(error, _crm_setting)) from None
-    return connectors
 
 
 def _crm_setting(field: str) -> str:
@@ -115,7 +115,6 @@ class FileUseCases:
 
 def compose(
     settings: Settings,
-    connectors: CrmConnectors,
     *,
     secrets: ServiceSecrets,
     database: Database,
@@ -124,6 +123,7 @@ def compose(
     browser: KworkBrowser,
 ) -> Parts:
     """Everything that the process of the API or a worker may need; nothing runs yet."""
+    connectors = CrmConnectors(settings, redis)
     files = FileUseCases.of(settings, database)
     events = event_parts(database, secrets.box, settings)
     tokens = SharedSecretTokens(
@@ -181,6 +181,8 @@ def compose(
         ),
         read_account=ReadFresh(database, accounts),
         sync=sync,
+        sync_history=SyncHistory(database, connectors),
+        failures=WorkOnFailures(database),
         probes=(
             Probe("database", critical=True, check=database.is_alive),
             Probe("redis", critical=False, check=redis.is_alive, advice=_WITHOUT_REDIS),
