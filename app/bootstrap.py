@@ -19,6 +19,7 @@ from app.core.servers import Servers, join_running, start_servers
 from app.core.settings import Settings
 from app.marketplaces.kwork.browser import KworkBrowser
 from app.repositories.due import DueStreams
+from app.repositories.tenants import all_tenants
 from app.services.container import Services
 from app.tasks.engine import Engine
 from app.tasks.event_work import event_work
@@ -40,6 +41,7 @@ async def running_service(settings: Settings) -> AsyncIterator[FastAPI]:
         await stack.enter_async_context(event_work(parts.events, services.database, settings))
         background: tuple[Coroutine[Any, Any, object], ...] = (
             _tidy_writes_forever(services),
+            _read_crm_stages_forever(services, settings.poll_seconds),
             parts.files.sweep.run(),
             parts.categories.if_never_read(),
         )
@@ -115,6 +117,15 @@ async def _tidy_writes_forever(services: Services) -> None:
             return await DueStreams(connection).with_open_writes()
 
     await services.writes.run(tenants, every_seconds=_TIDY_EVERY_SECONDS)
+
+
+async def _read_crm_stages_forever(services: Services, every_seconds: float) -> None:
+    async def tenants() -> Sequence[str]:
+        async with services.database.shared() as connection:
+            return await all_tenants(connection)
+
+    if every_seconds > 0:
+        await services.crm_stages.run_forever(tenants, every_seconds=every_seconds)
 
 
 async def _cancel(task: asyncio.Task[object]) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from pydantic import ValidationError
 
+from app.core.crypto import SecretBox
 from app.core.database import Database
 from app.core.file_folder import FileFolder
 from app.core.limits import RateLimits
@@ -18,18 +20,26 @@ from app.core.settings import Settings
 from app.core.tokens import SharedSecretTokens
 from app.crm.registry import CRM_KINDS
 from app.marketplaces.kwork.browser import KworkBrowser
+from app.outside.addresses import AddressGuard
 from app.services.authenticate import Authenticator, Login, TenantRules
+from app.services.backfill_connection import BackfillConnection
 from app.services.connect_account import ConnectAccount
 from app.services.container import Probe, Services
 from app.services.crm_connections import CrmConnectors
+from app.services.crm_paces import CrmPaces
 from app.services.files import Files, FileUses
+from app.services.keep_tokens import TokensInDatabase
 from app.services.kwork_client import KworkClients
+from app.services.manage_connections import ManageConnections
+from app.services.manage_mapping import ManageMapping
 from app.services.pace_of_reading import Pace
+from app.services.preview_delivery import PreviewDelivery
 from app.services.push_deliveries import PushDeliveries
 from app.services.push_leads import PushChosenLeads
 from app.services.read_account import ReadFresh
 from app.services.read_attachments import ReadAttachments
 from app.services.read_categories import Categories
+from app.services.read_crm_stages import ReadCrmStages
 from app.services.read_exchange import ReadExchange
 from app.services.read_news import ReadNews
 from app.services.read_order_pages import ReadOrderPages
@@ -41,6 +51,7 @@ from app.services.schedule_readings import ScheduleReadings
 from app.services.sweep_files import SweepFiles
 from app.services.sync import Sync
 from app.services.sync_history import SyncHistory
+from app.services.tenant_connectors import TenantConnectors
 from app.services.work_on_failures import WorkOnFailures
 from app.services.write_table import writes_service
 from app.tasks.event_work import EventParts, event_parts
@@ -68,6 +79,17 @@ class Parts:
     categories: RefreshCategories
     work: Work
     """What jobs carry out."""
+
+
+def _tenant_connectors(
+    settings: Settings, database: Database, box: SecretBox, paces: CrmPaces
+) -> TenantConnectors:
+    guard = AddressGuard(
+        allow_private=settings.crm_allow_private,
+        allowed=settings.crm_allowed_hosts,
+        setting="CRM_ALLOWED_HOSTS",
+    )
+    return TenantConnectors(box, guard, partial(TokensInDatabase, database, box), paces)
 
 
 def check_crm(settings: Settings) -> None:
@@ -123,7 +145,9 @@ def compose(
     browser: KworkBrowser,
 ) -> Parts:
     """Everything that the process of the API or a worker may need; nothing runs yet."""
-    connectors = CrmConnectors(settings, redis)
+    paces = CrmPaces(redis)
+    own = _tenant_connectors(settings, database, secrets.box, paces)
+    connectors = CrmConnectors(settings, own, paces)
     files = FileUseCases.of(settings, database)
     events = event_parts(database, secrets.box, settings)
     tokens = SharedSecretTokens(
@@ -154,6 +178,13 @@ def compose(
         order_pages=ReadOrderPages(database, orders_per_run=settings.kwork_order_pages_per_run),
         bell=events.bell,
     )
+    writes = writes_service(
+        database,
+        accounts,
+        files.files,
+        absent_after_seconds=settings.kwork_absent_after_seconds,
+        hold_seconds=settings.kwork_write_hold_seconds,
+    )
     services = Services(
         database=database,
         authenticator=Authenticator(database, tokens, rules),
@@ -172,13 +203,12 @@ def compose(
         attachments=ReadAttachments(database, accounts, seconds=settings.kwork_download_seconds),
         streams=events.streams,
         webhooks=events.webhooks,
-        writes=writes_service(
-            database,
-            accounts,
-            files.files,
-            absent_after_seconds=settings.kwork_absent_after_seconds,
-            hold_seconds=settings.kwork_write_hold_seconds,
-        ),
+        connections=ManageConnections(database, connectors, own),
+        backfill=BackfillConnection(database),
+        mappings=ManageMapping(database, connectors.connect),
+        previews=PreviewDelivery(database, connectors.connect),
+        crm_stages=ReadCrmStages(database, connectors.connect, writes.ask),
+        writes=writes,
         read_account=ReadFresh(database, accounts),
         sync=sync,
         sync_history=SyncHistory(database, connectors),
@@ -231,6 +261,5 @@ def _work(
             pace,
             per_tenant=settings.jobs_per_tenant,
             dead_seconds=settings.worker_dead_seconds,
-            pushes=connectors.configured,
         ),
     )

@@ -43,9 +43,7 @@ def work_of(
         ReadShared(database, exchange, categories, pace),
         sync,
         deliveries,
-        ScheduleReadings(
-            database, sync, pace, per_tenant=per_tenant, dead_seconds=20, pushes=connectors.configured
-        ),
+        ScheduleReadings(database, sync, pace, per_tenant=per_tenant, dead_seconds=20),
     )
 
 

@@ -125,7 +125,17 @@ class News:
     async def poll(self, stream: str = NEWS) -> None:
         """It is time for the next regular look, and the schedule sees it."""
         await self._owner.execute("UPDATE account_schedule SET next_at = now() WHERE stream = $1", stream)
-        await self.work(LOOKING).schedule.tick()
+        schedule = self.work(LOOKING).schedule
+
+        async def looked() -> bool:
+            """The worker's own schedule may be having its turn just now."""
+            return await schedule.tick() > 0 or not await self._owner.fetchval(
+                "SELECT EXISTS (SELECT 1 FROM account_schedule "
+                "WHERE stream = $1 AND next_at <= now() AND queued_at IS NULL)",
+                stream,
+            )
+
+        await until(looked)
 
     async def look(self, hint: Hint = EVERYWHERE) -> None:
         """One light look, to its end."""

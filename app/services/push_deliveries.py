@@ -24,7 +24,7 @@ from app.repositories.deliveries import Deliveries
 from app.repositories.jobs import Jobs, push_job
 from app.repositories.leases import Lease, LeaseLost, Leases
 from app.services import delivery_drain
-from app.services.crm_breaker import Breaker, SetUpFailed
+from app.services.crm_breaker import Breaker, ConnectionUnusable, SetUpFailed
 from app.services.delivery_drain import Drain
 
 log = structlog.get_logger(__name__)
@@ -45,7 +45,7 @@ class PushDeliveries:
         database: Database,
         connect: Callable[[str, CrmConnection], CrmConnector],
         *,
-        kind: str,
+        kind: str | None,
         concurrency: int,
         search_lag_seconds: float,
     ) -> None:
@@ -128,10 +128,10 @@ class PushDeliveries:
         if recovered:
             log.warning("deliveries_recovered", tenant=tenant_id, count=recovered)
         drain = Drain(self._database, tenant_id, connection, lease, breaker, seconds=seconds)
-        connector = self._connect(tenant_id, connection)
+        connector = self._opened(tenant_id, connection, breaker)
         patience = lease_seconds
         try:
-            if await self._is_set_up(connection, connector, breaker):
+            if connector is not None and await self._is_set_up(connection, connector, breaker):
                 await drain.run(connector, slots=self._concurrency, search_lag_seconds=self._lag)
             if breaker.dirty:
                 await drain.tell()
@@ -141,9 +141,18 @@ class PushDeliveries:
             patience = 0.0
             raise
         finally:
-            await connector.aclose()
+            if connector is not None:
+                await connector.aclose()
             await when_database_is_back(lambda: self._give_back(tenant_id, lease), seconds=patience)
         return breaker.pause
+
+    def _opened(self, tenant_id: str, connection: CrmConnection, breaker: Breaker) -> CrmConnector | None:
+        """None when its secrets or settings cannot be read any more: then what is queued waits, and its health says so."""
+        try:
+            return self._connect(tenant_id, connection)
+        except ServiceError as error:
+            breaker.note(ConnectionUnusable(error.detail, code=error.code))
+            return None
 
     async def _is_set_up(self, connection: CrmConnection, connector: CrmConnector, breaker: Breaker) -> bool:
         """Makes once what the CRM must have before its first lead; while that fails, nothing is sent at all."""

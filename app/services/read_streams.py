@@ -91,10 +91,8 @@ class ReadStreams:
             return _Work(tenant_id, account_id, stream, taken, lease, await self._targets(scope))
 
     async def _targets(self, scope: TenantConnection) -> tuple[UUID, ...]:
-        if not self._connectors.configured:
-            return ()
-        live = await Connections(scope).live(self._connectors.kind)
-        return tuple(connection.id for connection in live)
+        receiving = await Connections(scope).receiving(self._connectors.kind)
+        return tuple(connection.id for connection in receiving)
 
     async def _outcome(self, work: _Work) -> _Next:
         about = {"account": str(work.account_id), "stream": work.stream}

@@ -38,7 +38,6 @@ class ScheduleReadings:
         *,
         per_tenant: int,
         dead_seconds: float,
-        pushes: bool = True,
     ) -> None:
         self._database = database
         self._sync = sync
@@ -47,7 +46,6 @@ class ScheduleReadings:
         self._per_tenant = per_tenant
         self.dead_seconds = dead_seconds
         """A worker that did not tell of itself for so long is dead."""
-        self._pushes = pushes
         self._judged_at: float | None = None
 
     async def tick(self) -> int:
@@ -106,8 +104,6 @@ class ScheduleReadings:
 
     async def push_what_was_forgotten(self) -> int:
         """Deliveries are queued with their job; should one have been lost, this makes it anew."""
-        if not self._pushes:
-            return 0
         made = 0
         async with self._database.shared() as connection:
             tenants = await all_tenants(connection)

@@ -133,8 +133,6 @@ class Sync:
         unknown = set(request.kinds) - set(KINDS)
         if unknown:
             raise Invalid(f"kinds: допустимы {', '.join(KINDS)}.", field="kinds", code="unknown_kind")
-        if request.create_leads:
-            self._connectors.require()
         runs: list[Run] = []
         if request.stream == CONTACTS or set(request.kinds) & set(_ACCOUNT_KINDS):
             for account_id in await self._accounts_of(tenant_id, request.account_id):
@@ -180,7 +178,7 @@ class Sync:
     async def _open(self, tenant_id: str, stream: str, request: SyncRequest, priority: int) -> Run:
         async with self._database.tenant(tenant_id) as scope:
             if request.create_leads:
-                await Connections(scope).live(self._connectors.kind)
+                await self._connectors.targets(scope)
             run, is_new = await Runs(scope).open(
                 stream=stream, account_id=request.account_id, request=request.described()
             )
@@ -196,9 +194,9 @@ class Sync:
             if begun is None:
                 return
             request = SyncRequest.of(begun.run, begun.request)
-            if request.create_leads and self._connectors.configured:
-                live = await Connections(scope).live(self._connectors.kind)
-                targets = tuple(connection.id for connection in live)
+            if request.create_leads:
+                receiving = await Connections(scope).receiving(self._connectors.kind)
+                targets = tuple(connection.id for connection in receiving)
         going = RunScope(
             tenant_id,
             begun.run.account_id,

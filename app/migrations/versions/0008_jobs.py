@@ -7,7 +7,7 @@ from alembic import op
 from app.migrations.script import isolate_tenants, run_beside, run_shared
 
 revision = "0008"
-down_revision = "0009"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 
