@@ -19,6 +19,26 @@ def main(arguments: list[str] | None = None) -> int:
     serve = subcommands.add_parser("serve", help="запустить сервис (то же, что без команды)")
     serve.set_defaults(run=commands.serve)
 
+    worker = subcommands.add_parser(
+        "worker",
+        help="выполнять задания рядом со службой",
+        description="Ещё один работник: читает аккаунты и биржу, ведёт синхронизации, отправляет в CRM. Запускать можно "
+        "сколько угодно и на любой машине, с которой видна база данных; настройки — те же, что у службы (.env).",
+    )
+    worker.add_argument(
+        "--queues",
+        metavar="ОЧЕРЕДИ",
+        help="через запятую, какие очереди выполнять: kwork (аккаунты и синхронизации), exchange (биржа), "
+        "crm (отправка в CRM), upkeep (уборка); без него — все",
+    )
+    worker.add_argument(
+        "--concurrency",
+        metavar="ЧИСЛО",
+        type=int,
+        help="сколько заданий очереди kwork выполнять сразу, в crm — вдвое больше; без него — WORKER_CONCURRENCY",
+    )
+    worker.set_defaults(run=commands.work)
+
     migrate = subcommands.add_parser("migrate", help="обновить схему базы данных и выйти")
     migrate.set_defaults(run=commands.migrate_database)
 

@@ -1,136 +1,108 @@
-"""Composition root: settings → servers, database, Redis, browser, use cases → the application."""
+"""Composition root: settings → servers, database, Redis, browser, use cases → the application, or a worker."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-import structlog
 from fastapi import FastAPI
-from pydantic import ValidationError
 
 from app.api.app import create_app
-from app.core.crypto import SecretBox
+from app.compose import Parts, check_crm, compose
 from app.core.database import Database
-from app.core.file_folder import FileFolder
-from app.core.limits import RateLimits
-from app.core.load_settings import SettingsError, refusal
 from app.core.migrate import migrate
-from app.core.passwords import Passwords
 from app.core.redis import RedisConnection
-from app.core.secrets import ServiceSecrets, load_secrets
-from app.core.servers import Servers, start_servers
+from app.core.secrets import load_secrets
+from app.core.servers import Servers, join_running, start_servers
 from app.core.settings import Settings
-from app.core.tokens import SharedSecretTokens
-from app.crm.registry import CRM_KINDS
 from app.marketplaces.kwork.browser import KworkBrowser
-from app.outside.addresses import AddressGuard
+from app.repositories.due import DueStreams
 from app.repositories.tenants import all_tenants
-from app.services.authenticate import Authenticator, Login, TenantRules
-from app.services.backfill_connection import BackfillConnection
-from app.services.connect_account import ConnectAccount
-from app.services.container import Probe, Services
-from app.services.crm_connections import CrmConnectors
-from app.services.crm_paces import CrmPaces
-from app.services.files import Files, FileUses
-from app.services.keep_tokens import TokensInDatabase
-from app.services.kwork_client import KworkClients
-from app.services.manage_connections import ManageConnections
-from app.services.manage_mapping import ManageMapping
-from app.services.manage_searches import ManageSearches
-from app.services.match_searches import MatchSearches
+from app.services.container import Services
 from app.services.note_events import NoteEvents
-from app.services.preview_delivery import PreviewDelivery
-from app.services.push_deliveries import PushDeliveries
-from app.services.push_leads import PushChosenLeads
-from app.services.read_account import ReadFresh
-from app.services.read_attachments import ReadAttachments
-from app.services.read_categories import Categories
-from app.services.read_crm_stages import ReadCrmStages
-from app.services.read_exchange import ReadExchange
-from app.services.read_order_pages import ReadOrderPages
-from app.services.receive_files import ReceiveFiles, UploadLimits
-from app.services.refresh_categories import RefreshCategories
-from app.services.sweep_files import SweepFiles
-from app.services.sync import Sync
-from app.services.sync_history import SyncHistory
-from app.services.tenant_connectors import TenantConnectors
-from app.services.work_on_failures import WorkOnFailures
-from app.services.write_table import writes_service
-from app.tasks.event_work import EventParts, event_parts, event_work
+from app.tasks.engine import Engine
+from app.tasks.event_work import event_work
 from app.tasks.follow_work import follow_work
 
-log = structlog.get_logger(__name__)
-
-_PUSH_EVERY_SECONDS = 2.0
 _TIDY_EVERY_SECONDS = 2.0
 _NOTES_EVERY_SECONDS = 10.0
-_WITHOUT_REDIS = (
-    "Redis не отвечает: сервис работает без него, лимиты считает каждый процесс сам. "
-    "Запустите Redis или исправьте REDIS_URL в .env (пустой REDIS_URL — встроенный Valkey)."
-)
-_WITHOUT_CHROMIUM = (
-    "Chromium не найден: входить в Kwork браузером сервис не сможет, остальное работает. "
-    "Выполните scripts/setup или укажите путь к Chromium в CHROMIUM_PATH."
-)
-_DISK_RESERVE_BYTES = 256 * 1024 * 1024
-"""Uploads leave that much of the disk to the embedded database and the logs."""
 
 
 @asynccontextmanager
 async def running_service(settings: Settings) -> AsyncIterator[FastAPI]:
-    """The application with everything it leans on; all of it ends with the block.
+    """The application with everything it leans on, and a worker; all of it ends with the block.
 
     Raises ``SettingsError``, ``SecretsError``, ``EmbeddedServerError``, ``MigrationError`` (Russian sentences) or
     what asyncpg and the operating system raise when the external database is not there.
     """
-    secrets = load_secrets(settings)
-    _check_crm(settings)
     async with AsyncExitStack() as stack:
-        servers = await start_servers(settings)
-        stack.push_async_callback(servers.stop)
-        database = await open_database(settings, servers)
-        stack.push_async_callback(database.close)
-        redis = RedisConnection(servers.redis_url)
-        stack.push_async_callback(redis.close)
-        browser = KworkBrowser(settings)
-        stack.push_async_callback(browser.close)
-        files = FileUseCases.of(settings, database)
-        events = event_parts(database, secrets.box, settings)
-        paces = CrmPaces(redis)
-        own = _tenant_connectors(settings, database, secrets.box, paces)
-        services, deliveries, categories = _compose(
-            settings,
-            CrmConnectors(settings, own, paces),
-            own,
-            secrets=secrets,
-            database=database,
-            servers=servers,
-            redis=redis,
-            browser=browser,
-            files=files,
-            events=events,
-        )
-        await stack.enter_async_context(event_work(events, database, settings))
-        await stack.enter_async_context(follow_work(database, services.accounts, settings))
-        stack.push_async_callback(services.sync.stop)
-        stack.push_async_callback(services.writes.stop)
-        stack.push_async_callback(deliveries.stop)
+        parts = await _parts(stack, settings, joined=False)
+        services = parts.services
+        await stack.enter_async_context(event_work(parts.events, services.database, settings))
         background: tuple[Coroutine[Any, Any, object], ...] = (
-            _push_forever(deliveries, database),
             _tidy_writes_forever(services),
             _read_crm_stages_forever(services, settings.poll_seconds),
-            _queue_notes_forever(database),
-            files.sweep.run(),
-            categories.if_never_read(),
+            _queue_notes_forever(services.database),
+            parts.files.sweep.run(),
+            parts.categories.if_never_read(),
         )
         for work in background:
             stack.push_async_callback(_cancel, asyncio.create_task(work))
+        stack.push_async_callback(services.writes.stop)
+        if settings.worker:
+            await _start_work(stack, parts, settings, (), settings.worker_concurrency)
         yield create_app(services, settings)
+
+
+@asynccontextmanager
+async def running_worker(
+    settings: Settings, queues: Sequence[str], concurrency: int | None
+) -> AsyncIterator[None]:
+    """A worker without the API. No ``queues``: all of them. Raises what ``running_service`` does."""
+    async with AsyncExitStack() as stack:
+        parts = await _parts(stack, settings, joined=True)
+        await _start_work(stack, parts, settings, queues, concurrency or settings.worker_concurrency)
+        yield
+
+
+async def _parts(stack: AsyncExitStack, settings: Settings, *, joined: bool) -> Parts:
+    check_crm(settings)
+    if joined:
+        servers = join_running(settings)  # before anything is made in its folder
+        secrets = load_secrets(settings)
+    else:
+        secrets = load_secrets(settings)
+        servers = await start_servers(settings)
+    stack.push_async_callback(servers.stop)
+    database = await open_database(settings, servers)
+    stack.push_async_callback(database.close)
+    redis = RedisConnection(servers.redis_url)
+    stack.push_async_callback(redis.close)
+    browser = KworkBrowser(settings)
+    stack.push_async_callback(browser.close)
+    return compose(
+        settings,
+        secrets=secrets,
+        database=database,
+        servers=servers,
+        redis=redis,
+        browser=browser,
+    )
+
+
+async def _start_work(
+    stack: AsyncExitStack, parts: Parts, settings: Settings, queues: Sequence[str], concurrency: int
+) -> None:
+    engine = Engine(
+        parts.work, queues=queues, concurrency=concurrency, stop_seconds=settings.worker_stop_seconds
+    )
+    await parts.work.schedule.prepare()
+    stack.push_async_callback(parts.work.deliveries.stop)
+    if engine.reads_accounts:
+        await stack.enter_async_context(follow_work(parts.work.database, parts.services.accounts, settings))
+    await stack.enter_async_context(engine.running())
 
 
 async def open_database(settings: Settings, servers: Servers) -> Database:
@@ -142,158 +114,10 @@ async def open_database(settings: Settings, servers: Servers) -> Database:
     return database
 
 
-def _tenant_connectors(
-    settings: Settings, database: Database, box: SecretBox, paces: CrmPaces
-) -> TenantConnectors:
-    guard = AddressGuard(
-        allow_private=settings.crm_allow_private,
-        allowed=settings.crm_allowed_hosts,
-        setting="CRM_ALLOWED_HOSTS",
-    )
-    return TenantConnectors(box, guard, partial(TokensInDatabase, database, box), paces)
-
-
-def _check_crm(settings: Settings) -> None:
-    """Refuses at start what would fail at the first lead."""
-    try:
-        CrmConnectors(settings).check_settings()
-    except KeyError:
-        raise SettingsError(
-            f"CRM_KIND: такого вида CRM нет, бывает {', '.join(sorted(CRM_KINDS))}; как указать — в env.template."
-        ) from None
-    except ValidationError as error:
-        raise SettingsError(refusal(error, _crm_setting)) from None
-
-
-def _crm_setting(field: str) -> str:
-    names = {"base_url": "CRM_API_URL", "api_key": "CRM_API_KEY", "webhook_url": "CRM_API_KEY"}
-    return names.get(field, f"CRM_SETTINGS, поле {field}")
-
-
-@dataclass(frozen=True, slots=True)
-class FileUseCases:
-    """Uploads: taking them in, handing them out, taking them away."""
-
-    files: Files
-    receive: ReceiveFiles
-    sweep: SweepFiles
-
-    @classmethod
-    def of(cls, settings: Settings, database: Database, uses: FileUses | None = None) -> FileUseCases:
-        """``uses`` knows which files are still needed; without it the files' own rows do."""
-        folder = FileFolder(settings.data_dir / "files", reserve_bytes=_DISK_RESERVE_BYTES)
-        limits = UploadLimits(
-            quota_bytes=round(settings.files_quota_mb * 2**20),
-            seconds=settings.file_upload_seconds,
-            keep_seconds=settings.files_keep_days * 86_400,
-        )
-        # Nothing younger is taken for the remains of a process that died.
-        grace = max(3600.0, 2 * settings.file_upload_seconds)
-        return cls(
-            Files(database, folder, keep_seconds=limits.keep_seconds, uses=uses),
-            ReceiveFiles(database, folder, limits),
-            SweepFiles(database, folder, grace_seconds=grace, uses=uses),
-        )
-
-
-def _compose(
-    settings: Settings,
-    connectors: CrmConnectors,
-    own: TenantConnectors,
-    *,
-    secrets: ServiceSecrets,
-    database: Database,
-    servers: Servers,
-    redis: RedisConnection,
-    browser: KworkBrowser,
-    files: FileUseCases,
-    events: EventParts,
-) -> tuple[Services, PushDeliveries, RefreshCategories]:
-    tokens = SharedSecretTokens(
-        secrets.secret_key,
-        issuer=settings.jwt_issuer,
-        audience=settings.jwt_audience,
-        minutes=settings.access_token_minutes,
-    )
-    clients = KworkClients(settings, browser, redis)
-    accounts = ConnectAccount(database, secrets.box, clients, browser, settings)
-    deliveries = PushDeliveries(
-        database,
-        connectors.connect,
-        kind=connectors.kind,
-        concurrency=settings.crm_concurrency,
-        search_lag_seconds=settings.crm_search_lag_seconds,
-    )
-    exchange = ReadExchange(database, clients.signed_out)
-    categories = RefreshCategories(database, clients.signed_out)
-    tree, matching = Categories(database), MatchSearches(database, connectors)
-    rules = TenantRules(settings.default_tenant_id, allow_default=settings.allow_default_tenant)
-    writes = writes_service(
-        database,
-        accounts,
-        files.files,
-        absent_after_seconds=settings.kwork_absent_after_seconds,
-        hold_seconds=settings.kwork_write_hold_seconds,
-    )
-    services = Services(
-        database=database,
-        authenticator=Authenticator(database, tokens, rules),
-        login=Login(
-            database,
-            tokens,
-            Passwords(),
-            RateLimits(servers.redis_url or None),
-            per_minute=settings.login_limit_per_minute,
-        ),
-        categories=tree,
-        accounts=accounts,
-        push_leads=PushChosenLeads(database, connectors, deliveries),
-        files=files.files,
-        receive_files=files.receive,
-        attachments=ReadAttachments(database, accounts, seconds=settings.kwork_download_seconds),
-        streams=events.streams,
-        webhooks=events.webhooks,
-        connections=ManageConnections(database, connectors, own),
-        backfill=BackfillConnection(database),
-        mappings=ManageMapping(database, connectors.connect),
-        previews=PreviewDelivery(database, connectors.connect),
-        crm_stages=ReadCrmStages(database, connectors.connect, writes.ask),
-        searches=ManageSearches(database, tree, matching, most=settings.searches_per_tenant),
-        writes=writes,
-        read_account=ReadFresh(database, accounts),
-        sync=Sync(
-            database,
-            accounts,
-            exchange,
-            deliveries,
-            connectors,
-            categories=categories,
-            order_pages=ReadOrderPages(database, orders_per_run=settings.kwork_order_pages_per_run),
-            searches=matching,
-        ),
-        sync_history=SyncHistory(database, connectors),
-        failures=WorkOnFailures(database),
-        probes=(
-            Probe("database", critical=True, check=database.is_alive),
-            Probe("redis", critical=False, check=redis.is_alive, advice=_WITHOUT_REDIS),
-            Probe("chromium", critical=False, check=browser.is_available, advice=_WITHOUT_CHROMIUM),
-        ),
-    )
-    return services, deliveries, categories
-
-
-async def _push_forever(deliveries: PushDeliveries, database: Database) -> None:
-    async def tenants() -> Sequence[str]:
-        async with database.shared() as connection:
-            return await all_tenants(connection)
-
-    await deliveries.run(tenants, every_seconds=_PUSH_EVERY_SECONDS)
-
-
 async def _tidy_writes_forever(services: Services) -> None:
     async def tenants() -> Sequence[str]:
-        async with services.database.shared() as connection:
-            return await all_tenants(connection)
+        async with services.database.scheduler() as connection:
+            return await DueStreams(connection).with_open_writes()
 
     await services.writes.run(tenants, every_seconds=_TIDY_EVERY_SECONDS)
 

@@ -30,6 +30,7 @@ from app.core.servers import join_servers
 from app.core.settings import Settings
 from app.domain.access import Role
 from app.domain.errors import ServiceError
+from app.repositories.jobs import QUEUES
 
 if TYPE_CHECKING:
     from app.services.container import Probe
@@ -39,6 +40,7 @@ log = structlog.get_logger(__name__)
 FAILED = 2
 _DRAIN_SECONDS = 2
 _PROBE_SECONDS = 2.0
+_MOST_CONCURRENCY = 500
 
 
 class CommandError(Exception):
@@ -77,6 +79,36 @@ def serve(settings: Settings, _arguments: argparse.Namespace) -> None:
     configure_logging(settings.log_level, settings.log_dir)
     with asyncio.Runner(loop_factory=loop_factory()) as runner, suppress(asyncio.CancelledError):
         runner.run(_serve(settings))
+
+
+def work(settings: Settings, arguments: argparse.Namespace) -> None:
+    """Jobs alone, until SIGTERM or Ctrl+C."""
+    queues = _queues(arguments.queues)
+    if arguments.concurrency is not None and not 1 <= arguments.concurrency <= _MOST_CONCURRENCY:
+        raise CommandError(f"--concurrency: нужно число от 1 до {_MOST_CONCURRENCY}.")
+    configure_logging(settings.log_level, settings.log_dir)
+    with asyncio.Runner(loop_factory=loop_factory()) as runner, suppress(asyncio.CancelledError):
+        runner.run(_work(settings, queues, arguments.concurrency))
+
+
+def _queues(given: str | None) -> tuple[str, ...]:
+    wanted = tuple(dict.fromkeys(name.strip() for name in (given or "").split(",") if name.strip()))
+    unknown = [name for name in wanted if name not in QUEUES]
+    if unknown or (given is not None and not wanted):
+        raise CommandError(f"--queues: нет очереди «{', '.join(unknown)}», бывают {', '.join(QUEUES)}.")
+    return wanted
+
+
+async def _work(settings: Settings, queues: tuple[str, ...], concurrency: int | None) -> None:
+    from app.bootstrap import running_worker  # noqa: PLC0415 - heavy; other commands do not need it
+
+    stopping = _Stopping()
+    async with running_worker(settings, queues, concurrency):
+        log.info(
+            "working", queues=list(queues or QUEUES), concurrency=concurrency or settings.worker_concurrency
+        )
+        ended = stopping.ended = asyncio.Event()
+        await ended.wait()
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -140,6 +172,7 @@ class _Stopping:
 
     def __init__(self) -> None:
         self.server: uvicorn.Server | None = None
+        self.ended: asyncio.Event | None = None
         self._starting = asyncio.current_task()
         loop = asyncio.get_running_loop()
         with suppress(NotImplementedError):  # Windows
@@ -150,6 +183,8 @@ class _Stopping:
         if self.server is not None:
             self.server.force_exit = self.server.should_exit
             self.server.should_exit = True
+        elif self.ended is not None:
+            self.ended.set()
         elif self._starting is not None:
             self._starting.cancel()
 

@@ -9,7 +9,12 @@ import sys
 
 from app.commands import loop_factory
 
-BENCHES = {"main-path": "bench.main_path", "sync": "bench.sync", "writes": "bench.writes"}
+BENCHES = {
+    "main-path": "bench.main_path",
+    "scale": "bench.scale",
+    "sync": "bench.sync",
+    "writes": "bench.writes",
+}
 
 
 def main() -> int:

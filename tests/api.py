@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from app.api.app import create_app
-from app.bootstrap import FileUseCases
+from app.compose import FileUseCases
 from app.core.bell import Bell
 from app.core.crypto import SecretBox, new_key
 from app.core.database import Database

@@ -71,6 +71,7 @@ class Service:
             "CRM_SEARCH_LAG_SECONDS": "0.5",
             # Nothing is read but what a test asks for; `POLL_SECONDS`, `KWORK_NOTICE_URL` switch news on.
             "POLL_SECONDS": "0",
+            "WORKER_STOP_SECONDS": "1",
             **settings,
         }  # fmt: skip
         self.process: subprocess.Popen[bytes] | None = None

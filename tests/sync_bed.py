@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
@@ -11,10 +12,11 @@ import httpx2
 import pytest_asyncio
 from pydantic import SecretStr
 
-from app.core.database import Database
+from app.core.database import Database, TenantConnection
 from app.domain.accounts import Account
 from app.marketplaces.kwork.browser import KworkBrowser
-from app.repositories.runs import Run
+from app.repositories.leases import Lease
+from app.repositories.runs import Run, Runs
 from app.services.kwork_client import KworkClients
 from app.services.push_deliveries import PushDeliveries
 from app.services.read_account import ReadFresh
@@ -22,8 +24,10 @@ from app.services.read_exchange import ReadExchange
 from app.services.read_order_pages import ReadOrderPages
 from app.services.refresh_categories import RefreshCategories
 from app.services.sync import ORDERS, Sync, SyncRequest
+from app.tasks.jobs import Work
 from tests.accounts import TENANT, Accounts, accounts_at
 from tests.api import Api, build_api, settings_for_tests, token
+from tests.jobs_bed import work_of, workers
 from tests.stand import Stand
 
 _LONG_SECONDS = 120.0
@@ -57,21 +61,32 @@ class SyncBed:
         self.exchange = ReadExchange(database, self.clients.signed_out)
         self.categories = RefreshCategories(database, self.clients.signed_out)
         self.connectors = connectors
-        self.sync = self.sync_with()
+        self.sync = Sync(
+            database,
+            accounts.use_cases,
+            self.exchange,
+            self.deliveries,
+            connectors,
+            categories=self.categories,
+        )
         self.fresh = ReadFresh(database, accounts.use_cases)
         self.account_id: UUID
 
-    def sync_with(self, *, orders_per_run: int = 60) -> Sync:
-        """Runs that read so many orders' pages at most."""
-        pages = ReadOrderPages(self.database, orders_per_run=orders_per_run)
-        return Sync(
+    def read_pages(self, *, orders_per_run: int = 60) -> None:
+        """From now on runs read so many orders' pages at most."""
+        self.sync._order_pages = ReadOrderPages(self.database, orders_per_run=orders_per_run)
+
+    def work(self, **how: Any) -> Work:
+        """What workers of this bed do."""
+        return work_of(
             self.database,
             self.accounts.use_cases,
-            self.exchange,
-            self.deliveries,
-            self.connectors,
+            sync=self.sync,
+            deliveries=self.deliveries,
+            exchange=self.exchange,
             categories=self.categories,
-            order_pages=pages,
+            connectors=self.connectors,
+            **how,
         )
 
     async def connect(self) -> None:
@@ -113,8 +128,20 @@ class SyncBed:
         return sum(row["path"] in wanted for row in self.stand.journal(surface="api", since=since))
 
 
-async def rows_written(owner: asyncpg.Connection) -> int:
+async def begun(scope: TenantConnection, account_id: UUID | None) -> Lease:
+    """The lease of a run of the account's orders that a worker has taken up."""
+    run, _ = await Runs(scope).open(stream="orders", account_id=account_id, request={})
+    found = await Runs(scope).begin(run.id, "a worker", 60)
+    assert found is not None
+    return found.lease
+
+
+async def rows_written(owner: asyncpg.Connection, database: Database) -> int:
     """Rows inserted, updated and deleted so far in what is read from Kwork and goes to the CRM."""
+    async with contextlib.AsyncExitStack() as stack:  # every connection tells what it has not told yet
+        for _ in range(database.pool.get_max_size()):
+            connection = await stack.enter_async_context(database.pool.acquire())
+            await connection.execute("SELECT pg_stat_force_next_flush()")
     await owner.execute("SELECT pg_stat_force_next_flush()")
     return await owner.fetchval(  # type: ignore[no-any-return]
         "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del)::bigint FROM pg_stat_user_tables WHERE relname IN "
@@ -123,7 +150,7 @@ async def rows_written(owner: asyncpg.Connection) -> int:
 
 
 async def _bed(
-    stand: Stand, database: Database, browser: KworkBrowser, *, mobile: bool
+    stand: Stand, database: Database, browser: KworkBrowser, *, mobile: bool, idle: bool = False
 ) -> AsyncIterator[SyncBed]:
     async with database.shared() as connection:
         await connection.execute("INSERT INTO tenants (id, name) VALUES ($1, $1)", TENANT)
@@ -136,8 +163,8 @@ async def _bed(
         mobile=mobile,
     )
     await bed.connect()
-    yield bed
-    await bed.sync.stop()
+    async with workers(bed.work()) if not idle else contextlib.nullcontext():
+        yield bed
     await bed.deliveries.stop()
 
 
@@ -156,4 +183,13 @@ async def web_sync_bed(
 ) -> AsyncIterator[SyncBed]:
     """Without a mobile key."""
     async for bed in _bed(kwork_stand, database, stand_browser, mobile=False):
+        yield bed
+
+
+@pytest_asyncio.fixture
+async def idle_sync_bed(
+    kwork_stand: Stand, database: Database, stand_browser: KworkBrowser
+) -> AsyncIterator[SyncBed]:
+    """As ``sync_bed``, but nobody does the jobs until the test lets somebody."""
+    async for bed in _bed(kwork_stand, database, stand_browser, mobile=True, idle=True):
         yield bed

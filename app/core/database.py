@@ -123,6 +123,13 @@ class Database:
             for last in scope.before_commit:
                 await last()
 
+    @asynccontextmanager
+    async def scheduler(self) -> AsyncIterator[Connection]:
+        """A transaction of no tenant that sees what is due, of all of them (the policies ``scheduler``)."""
+        async with self._connection() as connection, connection.transaction():
+            await connection.fetchval("SELECT set_config('app.scheduler', 'on', true)")
+            yield connection
+
     async def listener(self) -> asyncpg.Connection:
         """A connection beside the pool, for ``LISTEN``; the caller closes it. Raises as ``open`` does."""
         return await asyncpg.connect(

@@ -20,7 +20,7 @@ from app.core.os_words import why
 
 _FILE_BYTES = 10 * 1024 * 1024
 _FILES_KEPT = 5
-_QUIET = ("httpx2", "httpcore2", "asyncio", "alembic", "sqlalchemy.engine")
+_QUIET = ("httpx2", "httpcore2", "asyncio", "alembic", "sqlalchemy.engine", "procrastinate")
 
 
 class _Steady(logging.Handler):

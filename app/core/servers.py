@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.core.database import DatabaseAddress
-from app.core.embedded import EmbeddedServers, find_running
+from app.core.embedded import EmbeddedServerError, EmbeddedServers, find_running
 from app.core.settings import Settings
 
 
@@ -47,6 +47,28 @@ async def join_servers(settings: Settings) -> Servers:
         found = running.postgres
         return Servers(DatabaseAddress(found.host, found.port, found.user, found.database), "", None)
     return await start_servers(settings, with_redis=False)
+
+
+def join_running(settings: Settings) -> Servers:
+    """For a worker: external servers, or those of the service that runs on this machine.
+
+    Raises ``EmbeddedServerError`` where there is none to join.
+    """
+    embedded = settings.embedded_postgres or settings.embedded_valkey
+    running = find_running(settings.data_dir) if embedded else None
+    if settings.embedded_postgres and (running is None or running.postgres is None):
+        raise EmbeddedServerError(
+            f"Встроенная база данных в {settings.data_dir} не запущена, а работнику нужна работающая. Запустите "
+            "сначала службу (python main.py) или укажите внешнюю базу: POSTGRES_HOST или DATABASE_URL в .env."
+        )
+    found = running.postgres if running else None
+    address = (
+        DatabaseAddress(found.host, found.port, found.user, found.database)
+        if found and settings.embedded_postgres
+        else _external(settings)
+    )
+    given = settings.redis_url.get_secret_value() if settings.redis_url else ""
+    return Servers(address, given or (running.redis_url if running else None) or "", None)
 
 
 def _external(settings: Settings) -> DatabaseAddress:

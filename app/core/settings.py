@@ -82,6 +82,21 @@ class Settings(BaseSettings):
     kwork_notice_url: str | None = None
     kwork_live: bool | None = None
     poll_seconds: Annotated[float, Field(ge=0)] = 120.0
+    poll_night_factor: Annotated[float, Field(ge=1, le=100)] = 3.0
+    """How much slower accounts are read from 1 to 7 o'clock in Moscow."""
+    projects_poll_seconds: Annotated[float, Field(ge=0)] = 60.0
+    """The exchange, once for everybody. 0, or ``poll_seconds`` 0: only when somebody asks."""
+
+    worker: bool = True
+    """Whether the process of the API carries out jobs as well."""
+    worker_concurrency: Annotated[int, Field(ge=1, le=500)] = 16
+    """Jobs of one queue at a time in one process."""
+    worker_stop_seconds: Annotated[float, Field(ge=0, le=600)] = 25.0
+    """So long running jobs may go on when the process is told to end."""
+    worker_dead_seconds: Annotated[float, Field(ge=2, le=600)] = 20.0
+    """A worker that did not tell of itself for so long is dead, and others take its jobs over."""
+    jobs_per_tenant: Annotated[int, Field(ge=1)] = 20
+    """Readings of a tenant's accounts that wait or run at a time."""
     kwork_mobile_key: SecretStr | None = None
     kwork_test_username: str | None = None
     kwork_test_password: SecretStr | None = None

@@ -13,6 +13,11 @@ def run_beside(file: str) -> None:
     _run(Path(file).with_suffix(".sql"))
 
 
+def run_shared(name: str) -> None:
+    """Runs a script that lies beside this module."""
+    _run(Path(__file__).with_name(name))
+
+
 def isolate_tenants() -> None:
     """Row-level security for every table with a ``tenant_id`` that has none yet: call it after making one."""
     _run(Path(__file__).with_name("tenant_isolation.sql"))

@@ -257,7 +257,7 @@ class OfferOut(BaseModel):
     order_id: int | None = Field(description="Kwork's number of the order it became.")
     read: bool | None = Field(description="By the buyer; null: Kwork does not tell.")
     read_at: datetime | None = Field(
-        description="When the service noticed, at most `POLL_SECONDS` later. Null: not yet, or before it first looked."
+        description="When the service noticed, at most an hour later. Null: not yet, or before it first looked."
     )
     actual: bool | None = Field(description="The project still takes offers.")
     listed: bool = Field(description="False: the last whole reading of Kwork's list did not hold it.")

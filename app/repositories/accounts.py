@@ -14,6 +14,7 @@ from app.domain.events import EventType
 from app.domain.kwork import Surface
 from app.repositories.events import Events
 from app.repositories.news import FirstReadings
+from app.repositories.schedule import AccountSchedule
 
 _COLUMNS = (
     "tenant_id, id, title, login, state, created_at, kwork_user_id, username, state_code, state_detail, "
@@ -162,6 +163,7 @@ class Accounts:
             detail,
             blocked_until,
         )
+        await AccountSchedule(self._scope).account_became(account_id, state, code, blocked_until)
         if before is not None and (before["state"], before["state_code"]) != (state.value, code):
             data = {
                 "title": before["title"],

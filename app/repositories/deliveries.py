@@ -17,6 +17,7 @@ from app.core.database import TenantConnection
 from app.domain.content import plain
 from app.domain.crm import Entity, Exchange
 from app.repositories.delivery_statements import CLAIM, CLAIM_NOTES, DROP, ENQUEUE, SETTLE, UNTIL_DUE
+from app.repositories.jobs import Jobs, push_job
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,8 @@ class Deliveries:
         count: int = await self._connection.fetchval(
             ENQUEUE, self._tenant_id, connection_id, run_id, rows, why
         )
+        if count:
+            await Jobs(self._connection).defer(push_job(self._tenant_id, connection_id))
         return count
 
     async def drop(
@@ -166,7 +169,7 @@ class Deliveries:
 
     async def release(self, connection_id: UUID, run_id: UUID | None = None) -> None:
         """What is held for that run leaves now, and so does what is held for runs whose worker died."""
-        await self._connection.execute(
+        status: str = await self._connection.execute(
             "UPDATE deliveries d SET due_at = now() WHERE d.tenant_id = $1 AND d.connection_id = $2 "
             "AND d.state = 'pending' AND d.attempts = 0 AND d.due_at > now() "
             "AND (d.run_id = $3 OR NOT EXISTS (SELECT FROM sync_leases l "
@@ -175,6 +178,8 @@ class Deliveries:
             connection_id,
             run_id,
         )
+        if status != "UPDATE 0":
+            await Jobs(self._connection).defer(push_job(self._tenant_id, connection_id))
 
     async def hurry(self, connection_id: UUID) -> None:
         """What the CRM refused or was away for is tried again now: somebody mended the connection."""
@@ -189,6 +194,7 @@ class Deliveries:
             self._tenant_id,
             connection_id,
         )
+        await Jobs(self._connection).defer(push_job(self._tenant_id, connection_id))
 
     async def claim(self, connection_id: UUID, epoch: int, entity: Entity, limit: int) -> list[Claimed]:
         """Marks due deliveries ``in_flight`` under ``epoch``. Commit before acting on them.

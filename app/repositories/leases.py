@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from app.core.database import TenantConnection
+from app.core.database import Connection, TenantConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,30 @@ class Leases:
         )
         return Lease(subject, row["epoch"], row["run_id"]) if row else None
 
+    async def take_over(
+        self, subject: str, holder: str, seconds: float, *, run_id: UUID | None = None
+    ) -> Lease:
+        """The lease, whoever has it: for the one job of the subject. A worker that was taken for dead and goes on
+        loses its epoch here.
+        """
+        row = await self._connection.fetchrow(
+            """
+            INSERT INTO sync_leases AS l (tenant_id, subject, run_id, holder, epoch, expires_at)
+            VALUES ($1, $2, coalesce($5::uuid, gen_random_uuid()), $3, 1, now() + make_interval(secs => $4))
+            ON CONFLICT (tenant_id, subject) DO UPDATE
+               SET run_id = excluded.run_id, holder = excluded.holder, epoch = l.epoch + 1,
+                   expires_at = excluded.expires_at
+            RETURNING run_id, epoch
+            """,
+            self._tenant_id,
+            subject,
+            holder,
+            seconds,
+            run_id,
+        )
+        assert row is not None
+        return Lease(subject, row["epoch"], row["run_id"])
+
     async def is_held(self, subject: str) -> bool:
         """Whether somebody works on the subject now."""
         found: bool = await self._connection.fetchval(
@@ -81,3 +105,22 @@ class Leases:
             lease.subject,
             lease.epoch,
         )
+
+
+class HeldLeases:
+    """All leases of one holder, whatever their tenants; ``holder`` is a name that nobody else knows."""
+
+    def __init__(self, connection: Connection, holder: str) -> None:
+        self._connection = connection
+        self._holder = holder
+
+    async def keep(self, seconds: float) -> set[str]:
+        """Extends those that have not run out; returns the subjects that are still held."""
+        await self._connection.fetchval("SELECT set_config('app.lease_holder', $1, true)", self._holder)
+        rows = await self._connection.fetch(
+            "UPDATE sync_leases SET expires_at = now() + make_interval(secs => $2) "
+            "WHERE holder = $1 AND expires_at > now() RETURNING subject",
+            self._holder,
+            seconds,
+        )
+        return {row["subject"] for row in rows}

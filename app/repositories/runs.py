@@ -23,7 +23,7 @@ class Run:
     """``None``: the tenant's projects of the exchange."""
     stream: str
     state: str
-    """``running``, ``done``, ``failed`` or ``interrupted``."""
+    """``running`` (also while it waits for a worker), ``done``, ``failed`` or, of old, ``interrupted``."""
     counts: dict[str, int]
     checkpoint: dict[str, Any]
     reason_code: str | None
@@ -43,6 +43,20 @@ class RunFilter:
     """Started then or later."""
 
 
+@dataclass(frozen=True, slots=True)
+class BegunRun:
+    """A run that a worker holds. ``request``: what was asked for, in its plain form."""
+
+    run: Run
+    lease: Lease
+    request: dict[str, Any]
+
+
+def subject_of(account_id: UUID | None, stream: str) -> str:
+    """What the lease of a run is on."""
+    return "exchange" if account_id is None else f"{account_id}/{stream}"
+
+
 class Runs:
     """Sync runs of one tenant."""
 
@@ -51,69 +65,70 @@ class Runs:
         self._connection = scope.connection
         self._tenant_id = scope.tenant_id
 
-    async def start(
-        self,
-        subject: str,
-        *,
-        stream: str,
-        account_id: UUID | None,
-        request: dict[str, Any],
-        holder: str,
-        seconds: float,
-    ) -> tuple[Run, Lease | None]:
-        """Takes the lease and opens a run; without a lease in the answer, the run is the one going on already.
-
-        A run whose worker died is closed as ``interrupted`` here, and its checkpoint is handed on when it asked
-        for the same.
+    async def open(
+        self, *, stream: str, account_id: UUID | None, request: dict[str, Any]
+    ) -> tuple[Run, bool]:
+        """A run that waits for a worker, and True; or the one of this account and stream that has not ended, and
+        False.
         """
-        lease = await Leases(self._scope).take(subject, holder, seconds)
-        if lease is None:
-            return await self._current(subject), None
-        checkpoint = await self._close_interrupted(account_id, stream, request)
         row = await self._connection.fetchrow(
-            "INSERT INTO sync_runs (tenant_id, id, account_id, stream, state, request, checkpoint, epoch) "  # noqa: S608
-            f"VALUES ($1, $2, $3, $4, 'running', $5, $6, $7) RETURNING {_RUN}",
+            "INSERT INTO sync_runs (tenant_id, account_id, stream, state, request) "  # noqa: S608
+            f"VALUES ($1, $2, $3, 'queued', $4) ON CONFLICT DO NOTHING RETURNING {_RUN}",
             self._tenant_id,
-            lease.run_id,
             account_id,
             stream,
             request,
-            checkpoint,
-            lease.epoch,
         )
-        assert row is not None
-        return Run(**row), lease
-
-    async def _current(self, subject: str) -> Run:
+        if row is not None:
+            return Run(**row), True
         row = await self._connection.fetchrow(
-            f"SELECT {_RUN} FROM sync_runs "  # noqa: S608
-            "WHERE tenant_id = $1 AND id = (SELECT run_id FROM sync_leases WHERE tenant_id = $1 AND subject = $2)",
-            self._tenant_id,
-            subject,
-        )
-        assert row is not None, "a held lease always has its run"
-        return Run(**row)
-
-    async def _close_interrupted(
-        self, account_id: UUID | None, stream: str, request: dict[str, Any]
-    ) -> dict[str, Any]:
-        row = await self._connection.fetchrow(
-            """
-            UPDATE sync_runs SET state = 'interrupted', finished_at = now(), reason_code = 'worker_died',
-                   reason = 'Процесс, который вёл синхронизацию, остановился. Следующий запуск продолжает с того же места.'
-            WHERE tenant_id = $1 AND account_id IS NOT DISTINCT FROM $2 AND stream = $3 AND state = 'running'
-            RETURNING id, counts, reason_code, reason, request, checkpoint, started_at > now() - interval '10 minutes' AS fresh
-            """,
+            f"SELECT {_RUN} FROM sync_runs WHERE tenant_id = $1 AND account_id IS NOT DISTINCT FROM $2 "  # noqa: S608
+            "AND stream = $3 AND state IN ('queued', 'running')",
             self._tenant_id,
             account_id,
             stream,
         )
-        if row is not None:
-            await self._tell(row["id"], "interrupted", stream, account_id, row)
-        if row is None or not row["fresh"] or row["request"] != request:
-            return {}
-        checkpoint: dict[str, Any] = row["checkpoint"]
-        return checkpoint
+        return (
+            (Run(**row), False)
+            if row
+            else await self.open(stream=stream, account_id=account_id, request=request)
+        )
+
+    async def begin(self, run_id: UUID, holder: str, seconds: float) -> BegunRun | None:
+        """A worker takes the run up, for the first time or where a dead one left it. ``None`` when it has ended."""
+        row = await self._connection.fetchrow(
+            f"SELECT {_RUN}, request FROM sync_runs WHERE tenant_id = $1 AND id = $2 "  # noqa: S608
+            "AND state IN ('queued', 'running') FOR UPDATE",
+            self._tenant_id,
+            run_id,
+        )
+        if row is None:
+            return None
+        request = dict(row["request"])
+        run = Run(**{name: value for name, value in row.items() if name != "request"})
+        lease = await Leases(self._scope).take_over(
+            subject_of(run.account_id, run.stream), holder, seconds, run_id=run.id
+        )
+        await self._connection.execute(
+            "UPDATE sync_runs SET state = 'running', epoch = $3 WHERE tenant_id = $1 AND id = $2",
+            self._tenant_id,
+            run_id,
+            lease.epoch,
+        )
+        return BegunRun(run, lease, request)
+
+    async def give_up(self, run_id: UUID) -> None:
+        """Its workers died again and again: nobody tries it once more."""
+        closed = await self._connection.fetchrow(
+            "UPDATE sync_runs SET state = 'failed', finished_at = now(), reason_code = 'worker_died', reason = $3 "
+            "WHERE tenant_id = $1 AND id = $2 AND state IN ('queued', 'running') "
+            "RETURNING stream, account_id, counts, reason_code, reason",
+            self._tenant_id,
+            run_id,
+            "Процесс, который вёл синхронизацию, несколько раз останавливался. Посмотрите журнал и запустите её снова.",
+        )
+        if closed is not None:
+            await self._tell(run_id, "failed", closed["stream"], closed["account_id"], closed)
 
     async def progress(self, lease: Lease, counts: dict[str, int], checkpoint: dict[str, Any]) -> None:
         """Saves counts and checkpoint of the running run."""
@@ -177,7 +192,7 @@ class Runs:
         return [Run(**row) for row in rows], total
 
     async def latest(self) -> list[Run]:
-        """The last run of every account and stream; one that lost its worker shows as ``interrupted``."""
+        """The last run of every account and stream."""
         rows = await self._connection.fetch(
             f"""
             SELECT DISTINCT ON (account_id, stream) {_RUN} FROM sync_runs
@@ -198,10 +213,7 @@ class Runs:
 
 
 _RUN = (
-    "id, account_id, stream, "
-    "CASE WHEN state = 'running' AND NOT EXISTS (SELECT 1 FROM sync_leases l "
-    "  WHERE l.tenant_id = sync_runs.tenant_id AND l.run_id = sync_runs.id AND l.expires_at > now()) "
-    "THEN 'interrupted' ELSE state END AS state, "
+    "id, account_id, stream, CASE state WHEN 'queued' THEN 'running' ELSE state END AS state, "
     "counts, checkpoint, reason_code, reason, started_at, finished_at"
 )
 _WANTED = (

@@ -47,7 +47,11 @@ class Drain:
         connection: CrmConnection,
         lease: Lease,
         breaker: Breaker,
+        *,
+        seconds: float | None = None,
     ) -> None:
+        self._until = time.monotonic() + seconds if seconds is not None else None
+        """Monotonic moment from which others have their turn."""
         self._database = database
         self._tenant_id = tenant_id
         self._connection = connection
@@ -175,13 +179,18 @@ class Drain:
             return await Deliveries(scope).seconds_until_due(self._connection.id)
 
     def _must_stop(self) -> bool:
-        return self._breaker.pause > 0
+        return self._breaker.pause > 0 or self._is_over()
+
+    def _is_over(self) -> bool:
+        return self._until is not None and time.monotonic() >= self._until
 
     def _may_leave(self) -> None:
         if time.monotonic() >= self._holds_until:
             raise LeaseLost(self._lease.subject)
         if self._breaker.pause > 0:
             raise Paused("CRM попросила подождать или не отвечает: пока не отправлено.")
+        if self._is_over():
+            raise Paused("Другие подключения тоже ждут: отправка продолжится следующим заданием.")
 
     async def _heartbeat(self) -> None:
         while True:

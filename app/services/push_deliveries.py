@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable
+from functools import partial
 
 import structlog
 
@@ -21,6 +21,7 @@ from app.domain.errors import ServiceError
 from app.repositories.connections import Connections, CrmConnection
 from app.repositories.crm_health import CrmHealths
 from app.repositories.deliveries import Deliveries
+from app.repositories.jobs import Jobs, push_job
 from app.repositories.leases import Lease, LeaseLost, Leases
 from app.services import delivery_drain
 from app.services.crm_breaker import Breaker, ConnectionUnusable, SetUpFailed
@@ -28,8 +29,10 @@ from app.services.delivery_drain import Drain
 
 log = structlog.get_logger(__name__)
 
-T = TypeVar("T")
-
+PUSH_SECONDS = 15.0
+"""So long one job sends at most: a CRM that hangs, or has much to take, does not hold a worker."""
+_BUSY_WAIT = 2.0
+_FAILED_WAIT = 300.0
 STOP_SECONDS = 1.0
 """How long work that is cancelled because the process ends may take to leave its place tidy."""
 
@@ -52,7 +55,7 @@ class PushDeliveries:
         self._concurrency = concurrency
         self._lag = search_lag_seconds
         self._holder = f"push-{uuid.uuid4()}"
-        self._drains: dict[uuid.UUID, asyncio.Task[None]] = {}
+        self._drains: dict[uuid.UUID, asyncio.Task[float]] = {}
         self._set_up: set[uuid.UUID] = set()
 
     async def drain(self, tenant_id: str) -> None:
@@ -63,25 +66,46 @@ class PushDeliveries:
         async with self._database.tenant(tenant_id) as scope:
             return await Connections(scope).live(self._kind)
 
-    async def _drain_one(self, tenant_id: str, connection: CrmConnection) -> None:
+    async def _drain_one(
+        self, tenant_id: str, connection: CrmConnection, seconds: float | None = None
+    ) -> float:
+        """Returns how long the connection should be left alone, whatever is due."""
         going = self._drains.get(connection.id)
         if going is not None:
             # It may have looked for the last time already: only one that starts after this call has seen all.
             await asyncio.wait([going])
         task = self._drains.get(connection.id)
         if task is None:
-            task = asyncio.create_task(self._drain(tenant_id, connection), name=f"push {connection.id}")
+            task = asyncio.create_task(
+                self._drain(tenant_id, connection, seconds), name=f"push {connection.id}"
+            )
             self._drains[connection.id] = task
             task.add_done_callback(lambda _: self._drains.pop(connection.id, None))
-        await asyncio.shield(task)
+        return await asyncio.shield(task)
 
-    async def run(self, tenants: Callable[[], Awaitable[Sequence[str]]], *, every_seconds: float) -> None:
-        """The background loop: drains every tenant that has something due, for ever."""
-        while True:
-            for tenant_id in await _quietly(tenants()) or ():
-                if await _quietly(self._is_due(tenant_id)):
-                    await _quietly(self.drain(tenant_id))
-            await asyncio.sleep(every_seconds)
+    async def push(self, tenant_id: str, connection_id: uuid.UUID) -> None:
+        """What a worker does with a connection's job: sends what is due for a while, then makes room for others.
+
+        What is due later, or was not reached, gets the next job.
+        """
+        rest = _FAILED_WAIT
+        try:
+            live = {connection.id: connection for connection in await self._connections(tenant_id)}
+            if connection_id not in live:
+                return
+            rest = await self._drain_one(tenant_id, live[connection_id], PUSH_SECONDS)
+        except ServiceError as error:
+            log.warning("push_failed", tenant=tenant_id, connection=str(connection_id), code=error.code)
+        await when_database_is_back(
+            partial(self._push_again, tenant_id, connection_id, rest), seconds=delivery_drain.LEASE_SECONDS
+        )
+
+    async def _push_again(self, tenant_id: str, connection_id: uuid.UUID, rest: float) -> None:
+        async with self._database.tenant(tenant_id) as scope:
+            due = await Deliveries(scope).seconds_until_due(connection_id)
+            if due is not None:
+                job = push_job(tenant_id, connection_id, delay=max(due, rest))
+                await Jobs(scope.connection).defer(job)
 
     async def stop(self) -> None:
         """Cancels running drains; what was in flight is looked up on the next start."""
@@ -91,30 +115,21 @@ class PushDeliveries:
         if tasks:
             await asyncio.wait(tasks, timeout=STOP_SECONDS)
 
-    async def _is_due(self, tenant_id: str) -> bool:
-        async with self._database.tenant(tenant_id) as scope:
-            deliveries = Deliveries(scope)
-            for connection in await Connections(scope).live(self._kind):
-                await deliveries.release(connection.id)
-                if await deliveries.seconds_until_due(connection.id) == 0:
-                    return True
-        return False
-
-    async def _drain(self, tenant_id: str, connection: CrmConnection) -> None:
-        seconds = delivery_drain.LEASE_SECONDS
+    async def _drain(self, tenant_id: str, connection: CrmConnection, seconds: float | None) -> float:
+        lease_seconds = delivery_drain.LEASE_SECONDS
         async with self._database.tenant(tenant_id) as scope:
             breaker = Breaker(await CrmHealths(scope).of(connection.id))
             if breaker.pause > 0:
-                return
-            lease = await Leases(scope).take(f"push/{connection.id}", self._holder, seconds)
+                return breaker.pause
+            lease = await Leases(scope).take(f"push/{connection.id}", self._holder, lease_seconds)
             if lease is None:
-                return
+                return _BUSY_WAIT
             recovered = await Deliveries(scope).recover(connection.id, lease.epoch)
         if recovered:
             log.warning("deliveries_recovered", tenant=tenant_id, count=recovered)
-        drain = Drain(self._database, tenant_id, connection, lease, breaker)
+        drain = Drain(self._database, tenant_id, connection, lease, breaker, seconds=seconds)
         connector = self._opened(tenant_id, connection, breaker)
-        patience = seconds
+        patience = lease_seconds
         try:
             if connector is not None and await self._is_set_up(connection, connector, breaker):
                 await drain.run(connector, slots=self._concurrency, search_lag_seconds=self._lag)
@@ -129,6 +144,7 @@ class PushDeliveries:
             if connector is not None:
                 await connector.aclose()
             await when_database_is_back(lambda: self._give_back(tenant_id, lease), seconds=patience)
+        return breaker.pause
 
     def _opened(self, tenant_id: str, connection: CrmConnection, breaker: Breaker) -> CrmConnector | None:
         """None when its secrets or settings cannot be read any more: then what is queued waits, and its health says so."""
@@ -154,11 +170,3 @@ class PushDeliveries:
     async def _give_back(self, tenant_id: str, lease: Lease) -> None:
         async with self._database.tenant(tenant_id) as scope:
             await Leases(scope).give_back(lease)
-
-
-async def _quietly(call: Awaitable[T]) -> T | None:
-    try:
-        return await call
-    except Exception as error:  # noqa: BLE001 - the loop outlives a database that is away
-        log.warning("push_loop_failed", error=type(error).__name__)
-        return None

@@ -1,6 +1,6 @@
 """A light look at what may be new in an account: the newest pages, and the dialogs that a hint names.
 
-Everything is read and stored the way a sync does it; only less of it. The CRM is not told here: syncs do that.
+Everything is read and stored the way a sync does it; only less of it. What the CRM should know of it is queued with it.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from app.core.database import Database
 from app.domain.errors import CapabilityUnavailable, LayoutChanged
 from app.domain.live import Hint
 from app.repositories.chats import Chats, StoredDialog
+from app.repositories.deliveries import Deliveries
 from app.repositories.leases import Lease
 from app.repositories.news import MESSAGES, ORDERS, FirstReadings
 from app.repositories.orders import Orders
+from app.repositories.schedule import GIGS
 from app.services.connect_account import ConnectAccount
 from app.services.kwork_client import KworkClient
 from app.services.read_offers import ReadOffers
@@ -37,9 +39,13 @@ class ReadNews:
         self._offers = ReadOffers(database)
         self._pages = ReadOrderPages(database)
 
-    async def look(self, tenant_id: str, account_id: UUID, lease: Lease, hint: Hint) -> None:
-        """Looks where the hint says. Raises ``LeaseLost`` and what ``ConnectAccount.with_client`` raises."""
-        run = RunScope(tenant_id, account_id, lease)
+    async def look(
+        self, tenant_id: str, account_id: UUID, lease: Lease, hint: Hint, *, targets: tuple[UUID, ...] = ()
+    ) -> None:
+        """Looks where the hint says; ``targets`` are the CRM connections that are told. Raises ``LeaseLost`` and
+        what ``ConnectAccount.with_client`` raises.
+        """
+        run = RunScope(tenant_id, account_id, lease, targets)
 
         async def work(client: KworkClient) -> None:
             if hint.dialogs:
@@ -48,6 +54,34 @@ class ReadNews:
                 await self._orders(client, run)
             if hint.offers:
                 await self._read_offers(client, run)
+
+        try:
+            await self._accounts.with_client(tenant_id, account_id, work, reading="news")
+        finally:
+            await self._release(run)
+
+    async def _release(self, run: RunScope) -> None:
+        """Leads of orders whose pages this look did not reach go without them."""
+        if not (run.counts.get("orders_new") or run.counts.get("orders_changed")):
+            return
+        async with self._database.tenant(run.tenant_id) as scope:
+            for connection_id in run.connection_ids:
+                await Deliveries(scope).release(connection_id, run.lease.run_id)
+
+    async def read_list(
+        self, tenant_id: str, account_id: UUID, lease: Lease, stream: str, *, targets: tuple[UUID, ...] = ()
+    ) -> None:
+        """All gigs, or the profiles of the buyers (``contacts``). Raises what ``look`` does."""
+        run = RunScope(tenant_id, account_id, lease, targets)
+        reading = self._reading.gigs if stream == GIGS else self._reading.contacts
+
+        async def work(client: KworkClient) -> None:
+            try:
+                await reading(client, run)
+            except CapabilityUnavailable:
+                return
+            except LayoutChanged as error:  # syncs report it, and the news go on
+                log.warning("%s of account %s cannot be read: %s", stream, account_id, error.path)
 
         await self._accounts.with_client(tenant_id, account_id, work, reading="news")
 
@@ -73,7 +107,7 @@ class ReadNews:
         moved: set[int] = set()
         for number in range(1, _MOST_PAGES + 1):
             page = await client.orders(number)
-            changes = await self._reading.store_orders(run, page)
+            changes = await self._reading.store_orders(run, page, only_changed=True)
             moved |= changes.fresh | changes.touched
             unseen -= {order.id for order in page.items}
             if not page.items or number == page.last or not (changes.fresh or unseen):

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import structlog
 
+from app.core.bell import Bell
 from app.core.database import Database, TenantConnection
 from app.core.database_errors import DATABASE_DOWN
 from app.core.patience import when_database_is_back
@@ -20,7 +21,10 @@ from app.domain.content import plain
 from app.domain.errors import Conflict, Invalid, LayoutChanged, ServiceError
 from app.domain.kwork import ProjectFilter
 from app.repositories.accounts import Accounts
+from app.repositories.connections import Connections
 from app.repositories.deliveries import Deliveries
+from app.repositories.events import CHANNEL
+from app.repositories.jobs import SOON, Jobs, run_sync_job
 from app.repositories.leases import LeaseLost, Leases
 from app.repositories.markets import Markets
 from app.repositories.runs import Run, Runs
@@ -29,7 +33,7 @@ from app.services.connect_account import ConnectAccount
 from app.services.crm_connections import CrmConnectors
 from app.services.kwork_client import KworkClient
 from app.services.match_searches import MatchSearches
-from app.services.push_deliveries import STOP_SECONDS, PushDeliveries
+from app.services.push_deliveries import PushDeliveries
 from app.services.push_projects import queue_projects
 from app.services.read_exchange import ReadExchange
 from app.services.read_offers import ReadOffers
@@ -49,6 +53,9 @@ KINDS = (*_ACCOUNT_KINDS, "project")
 _Reading = Callable[[KworkClient, RunScope], Awaitable[None]]
 _POLL_SECONDS = 0.1
 _MOST_ACCOUNTS = 1000
+_DELIVER_SECONDS = 300.0
+_WAITED_FOR = 3
+"""So many runs of one request go before what the schedule wants; the others wait their turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +72,32 @@ class SyncRequest:
     """Read the whole exchange, not only until nothing is new."""
 
     def described(self) -> dict[str, Any]:
-        """What a resumed run must have asked for, too."""
-        return {"kinds": list(self.kinds), "create_leads": self.create_leads, "filters": plain(self.filters)}
+        """The plain form that stands in the run's row."""
+        return {
+            "kinds": list(self.kinds),
+            "create_leads": self.create_leads,
+            "filters": plain(self.filters),
+            "full": self.full,
+        }
+
+    @classmethod
+    def of(cls, run: Run, described: dict[str, Any]) -> SyncRequest:
+        """What the run was asked for."""
+        filters = described["filters"]
+        return cls(
+            ORDERS if run.stream == PROJECTS else run.stream,
+            run.account_id,
+            kinds=tuple(described["kinds"]),
+            filters=ProjectFilter(**{**filters, "categories": tuple(filters["categories"])})
+            if filters
+            else None,
+            create_leads=described["create_leads"],
+            full=described.get("full", False),
+        )
 
 
 class Sync:
-    """Runs live as tasks of this process; what they did so far is in the tables."""
+    """A run is a row with its job: any worker carries it out, and what it did so far is in the tables."""
 
     def __init__(
         self,
@@ -83,6 +110,7 @@ class Sync:
         categories: RefreshCategories,
         order_pages: ReadOrderPages | None = None,
         searches: MatchSearches | None = None,
+        bell: Bell | None = None,
     ) -> None:
         self._database = database
         self._accounts = accounts
@@ -95,54 +123,40 @@ class Sync:
         self._order_pages = order_pages or ReadOrderPages(database)
         self._searches = searches or MatchSearches(database, connectors)
         self._holder = f"sync-{uuid.uuid4()}"
-        self._tasks: dict[UUID, asyncio.Task[None]] = {}
+        # Nobody rings that one: waiting looks by itself.
+        self._bell = bell or Bell(database, CHANNEL, deaf_seconds=_POLL_SECONDS)
 
-    async def start(self, tenant_id: str, request: SyncRequest) -> tuple[Run, ...]:
-        """Starts a run per account (and one for projects); one that is going on already is returned instead.
+    async def start(
+        self, tenant_id: str, request: SyncRequest, *, by_schedule: bool = False
+    ) -> tuple[Run, ...]:
+        """Queues a run per account (and one for projects); one that has not ended yet is returned instead.
 
-        Raises ``NotFound`` for an unknown account, ``Conflict`` when no account or no CRM is there.
+        ``by_schedule``: nobody waits for it. Raises ``NotFound`` for an unknown account, ``Conflict`` when no account or no CRM is there.
         """
         unknown = set(request.kinds) - set(KINDS)
         if unknown:
             raise Invalid(f"kinds: допустимы {', '.join(KINDS)}.", field="kinds", code="unknown_kind")
-        if request.create_leads:
-            async with self._database.tenant(tenant_id) as scope:
-                await self._connectors.targets(scope)
         runs: list[Run] = []
         if request.stream == CONTACTS or set(request.kinds) & set(_ACCOUNT_KINDS):
             for account_id in await self._accounts_of(tenant_id, request.account_id):
+                priority = 0 if by_schedule or len(runs) >= _WAITED_FOR else SOON
                 wanted = replace(request, account_id=account_id)
-                runs.append(
-                    await self._start_one(tenant_id, f"{account_id}/{request.stream}", request.stream, wanted)
-                )
+                runs.append(await self._open(tenant_id, request.stream, wanted, priority))
         if request.stream == ORDERS and "project" in request.kinds:
-            runs.append(
-                await self._start_one(tenant_id, "exchange", PROJECTS, replace(request, account_id=None))
-            )
+            runs.append(await self._open(tenant_id, PROJECTS, replace(request, account_id=None), SOON))
         return tuple(runs)
 
     async def wait(self, tenant_id: str, run_ids: Sequence[UUID], seconds: float) -> tuple[Run, ...]:
         """The runs when all have ended, or as they stand after ``seconds``."""
         deadline = asyncio.get_running_loop().time() + seconds
         while True:
+            ticket = self._bell.ticket(tenant_id)
             async with self._database.tenant(tenant_id) as scope:
                 runs = await Runs(scope).by_ids(list(run_ids))
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0 or all(run.state != "running" for run in runs):
                 return tuple(runs)
-            mine = [task for run_id in run_ids if (task := self._tasks.get(run_id)) is not None]
-            if mine:
-                await asyncio.wait(mine, timeout=left)
-            else:
-                await asyncio.sleep(min(left, _POLL_SECONDS))
-
-    async def stop(self) -> None:
-        """Cancels the runs of this process; they show as interrupted and go on from their checkpoint later."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=STOP_SECONDS)
+            await self._bell.wait(tenant_id, ticket, left)
 
     async def _accounts_of(self, tenant_id: str, account_id: UUID | None) -> list[UUID]:
         if account_id is not None:
@@ -164,25 +178,42 @@ class Sync:
             )
         return usable
 
-    async def _start_one(self, tenant_id: str, subject: str, stream: str, request: SyncRequest) -> Run:
+    async def _open(self, tenant_id: str, stream: str, request: SyncRequest, priority: int) -> Run:
         async with self._database.tenant(tenant_id) as scope:
-            run, lease = await Runs(scope).start(
-                subject,
-                stream=stream,
-                account_id=request.account_id,
-                request=request.described(),
-                holder=self._holder,
-                seconds=RUN_LEASE_SECONDS,
-            )
-            targets: tuple[UUID, ...] = ()
             if request.create_leads:
-                targets = tuple(one.id for one in await self._connectors.targets(scope))
-        if lease is not None:
-            going = RunScope(tenant_id, request.account_id, lease, targets, checkpoint=dict(run.checkpoint))
-            task = asyncio.create_task(self._run(going, stream, request), name=f"run {run.id}")
-            self._tasks[run.id] = task
-            task.add_done_callback(lambda _: self._tasks.pop(run.id, None))
+                await self._connectors.targets(scope)
+            run, is_new = await Runs(scope).open(
+                stream=stream, account_id=request.account_id, request=request.described()
+            )
+            if is_new:
+                await Jobs(scope.connection).defer(run_sync_job(tenant_id, run.id, priority=priority))
         return run
+
+    async def carry_out(self, tenant_id: str, run_id: UUID) -> None:
+        """What a worker does with a run's job; cancelled, it leaves the run where it stands."""
+        targets: tuple[UUID, ...] = ()
+        async with self._database.tenant(tenant_id) as scope:
+            begun = await Runs(scope).begin(run_id, self._holder, RUN_LEASE_SECONDS)
+            if begun is None:
+                return
+            request = SyncRequest.of(begun.run, begun.request)
+            if request.create_leads:
+                receiving = await Connections(scope).receiving(self._connectors.kind)
+                targets = tuple(connection.id for connection in receiving)
+        going = RunScope(
+            tenant_id,
+            begun.run.account_id,
+            begun.lease,
+            targets,
+            counts=dict(begun.run.counts),
+            checkpoint=dict(begun.run.checkpoint),
+        )
+        await self._run(going, begun.run.stream, request)
+
+    async def give_up(self, tenant_id: str, run_id: UUID) -> None:
+        """The run lost its worker too often."""
+        async with self._database.tenant(tenant_id) as scope:
+            await Runs(scope).give_up(run_id)
 
     async def _run(self, run: RunScope, stream: str, request: SyncRequest) -> None:
         beat = asyncio.create_task(self._heartbeat(run))
@@ -217,7 +248,9 @@ class Sync:
         async with self._database.tenant(run.tenant_id) as scope:
             for connection_id in run.connection_ids:
                 await Deliveries(scope).release(connection_id, run.lease.run_id)
-        await self._deliveries.drain(run.tenant_id)
+        with suppress(TimeoutError):  # what is left goes out by its own job
+            async with asyncio.timeout(_DELIVER_SECONDS):
+                await self._deliveries.drain(run.tenant_id)
 
     async def _refresh_categories(self, run: RunScope) -> None:
         found = await self._categories.if_due()

@@ -96,17 +96,19 @@ class SyncAccount:
             self._database, run, lambda scope: FirstReadings(scope).done(account_id, stream, started)
         )
 
-    async def store_orders(self, run: RunScope, page: Page[Order]) -> Changes:
-        """One page, in one transaction."""
+    async def store_orders(self, run: RunScope, page: Page[Order], *, only_changed: bool = False) -> Changes:
+        """One page, in one transaction. ``only_changed``: what is as it was is not compared with the CRM again."""
         found: list[Changes] = []
 
         async def store(scope: TenantConnection) -> None:
-            found.append(await self._store_orders(scope, run, page))
+            found.append(await self._store_orders(scope, run, page, only_changed=only_changed))
 
         await save_step(self._database, run, store)
         return found[-1]
 
-    async def _store_orders(self, scope: TenantConnection, run: RunScope, page: Page[Order]) -> Changes:
+    async def _store_orders(
+        self, scope: TenantConnection, run: RunScope, page: Page[Order], *, only_changed: bool
+    ) -> Changes:
         assert run.account_id is not None
         orders = Orders(scope)
         if page.number == 1 and not page.items and await orders.are_known(run.account_id):
@@ -119,8 +121,9 @@ class SyncAccount:
             orders_unchanged=len(changes.unchanged) + len(changes.touched),
         )
         run.checkpoint["orders_page"] = page.number
-        if run.connection_ids:
-            rows = await orders.by_ids([order.id for order in page.items])
+        wanted = changes.fresh | changes.touched if only_changed else {order.id for order in page.items}
+        if run.connection_ids and wanted:
+            rows = await orders.by_ids(sorted(wanted))
             await queue_orders(scope, run.connection_ids, run.lease.run_id, rows, pages_follow=True)
         return changes
 

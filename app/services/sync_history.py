@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from app.repositories.crm_problems import CrmProblem, CrmProblems
 from app.repositories.deliveries import Deliveries
 from app.repositories.failures import Failure, Failures
 from app.repositories.runs import Run, RunFilter, Runs
+from app.repositories.schedule import AccountSchedule
 from app.repositories.shared_reads import PROJECTS as EXCHANGE
 from app.repositories.shared_reads import SharedReads
 from app.services.crm_connections import CrmConnectors
@@ -127,10 +128,17 @@ class SyncHistory:
             problems, _ = await CrmProblems(scope).page(is_open=True, connection_id=None, limit=_SHOWN)
             accounts, _ = await Accounts(scope).list(limit=_MOST_ACCOUNTS, offset=0)
             exchange = await SharedReads(scope.connection, EXCHANGE).last()
+            planned = await AccountSchedule(scope).next_times()
             receiving = await Connections(scope).receiving(self._connectors.kind)
             healths, left = await CrmHealths(scope).all(), await backlogs(scope)
         return SyncStatus(
-            streams=tuple(_stream(run, done.get((run.account_id, run.stream)), left, now) for run in latest),
+            streams=tuple(
+                replace(
+                    _stream(run, done.get((run.account_id, run.stream)), left, now),
+                    next_run_at=planned.get((run.account_id, run.stream)),
+                )
+                for run in latest
+            ),
             accounts=tuple(
                 AccountStatus(a.id, a.title, a.state.value, a.state_code, a.state_detail) for a in accounts
             ),

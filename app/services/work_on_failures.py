@@ -12,6 +12,7 @@ from app.domain.failures import FailureFilter
 from app.repositories.audit import Audit
 from app.repositories.crm_problems import CrmProblems
 from app.repositories.failures import Failure, Failures
+from app.repositories.jobs import Jobs, push_job
 from app.services.current_payloads import current_payloads
 
 MOST_AT_ONCE = 10_000
@@ -109,6 +110,8 @@ async def _link(scope: TenantConnection, failure: Failure, crm_id: str) -> None:
 async def _wake(scope: TenantConnection, failures: Sequence[Failure], *, absent: bool = False) -> None:
     newer = await current_payloads(scope, failures)
     await Failures(scope).wake([one.id for one in failures], newer, absent=absent)
+    for connection_id in {failure.connection_id for failure in failures}:
+        await Jobs(scope.connection).defer(push_job(scope.tenant_id, connection_id))
     await _close_problems(scope, failures)
 
 

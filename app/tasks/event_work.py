@@ -14,6 +14,7 @@ from app.core.crypto import SecretBox
 from app.core.database import Database
 from app.core.settings import Settings
 from app.outside.addresses import AddressGuard
+from app.repositories.due import DueStreams
 from app.repositories.events import CHANNEL, Events
 from app.repositories.tenants import all_tenants
 from app.repositories.webhook_deliveries import WebhookDeliveries
@@ -61,7 +62,8 @@ async def event_work(parts: EventParts, database: Database, settings: Settings) 
     """The loops run as long as the block."""
 
     async def tenants() -> Sequence[str]:
-        return await tenants_of(database)
+        async with database.scheduler() as connection:
+            return await DueStreams(connection).with_webhooks()
 
     async with loops(
         parts.bell.run(),

@@ -1,8 +1,8 @@
-"""Background work that brings news of connected accounts in: looking now and then, listening to Kwork."""
+"""Background work that listens to Kwork for connected accounts."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from app.core.database import Database
@@ -12,24 +12,20 @@ from app.marketplaces.kwork.live import listening
 from app.services.connect_account import ConnectAccount
 from app.services.follow_accounts import FollowAccounts, Following, Listen
 from app.services.read_news import ReadNews
-from app.tasks.event_work import loops, tenants_of
+from app.tasks.event_work import loops
 
 
 @asynccontextmanager
 async def follow_work(
     database: Database, accounts: ConnectAccount, settings: Settings
 ) -> AsyncIterator[None]:
-    """As long as the block, unless the settings switch both off."""
-    if not settings.poll_seconds and not settings.listens:
+    """As long as the block, unless the settings switch it off."""
+    listen = listen_at(settings.notice_url) if settings.listens else None
+    if listen is None:
         yield
         return
-
-    async def tenants() -> Sequence[str]:
-        return await tenants_of(database)
-
-    how = Following(settings.poll_seconds, listen_at(settings.notice_url) if settings.listens else None)
-    follow = FollowAccounts(database, ReadNews(database, accounts), how)
-    async with loops(follow.run(tenants), name="follow accounts"):
+    follow = FollowAccounts(database, ReadNews(database, accounts), Following(listen))
+    async with loops(follow.run(), name="follow accounts"):
         yield
 
 

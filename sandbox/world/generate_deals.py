@@ -55,7 +55,8 @@ def make_deals(world: World, buyers: list[User]) -> None:
         share = world.size.orders if number == 0 else -(-world.size.orders // 6)
         dialogs = world.size.dialogs if number == 0 else -(-world.size.dialogs // 4)
         _make_gigs(world, account, world.size.gigs if number == 0 else min(3, world.size.gigs))
-        partners = buyers[number * 3 :: 2][: max(3, share // 3)]
+        first = number * 3 % len(buyers)  # more accounts than buyers: they share them
+        partners = buyers[first::2][: max(3, share // 3)]
         for index in range(share):
             _make_order(world, account, partners[index % len(partners)], index)
         _make_dialogs(world, account, [*partners, *buyers[number::3]][:dialogs])

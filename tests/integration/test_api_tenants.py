@@ -93,7 +93,9 @@ CASES: dict[str, Case] = {
         role="operator", path=connection, body={"sample": True}, shows_canary=False, status=409
     ),
     "list_crm_moves": Case(path=connection),
-    "sync_orders": Case(role="operator", body={"kinds": ["project"]}, shows_canary=False),
+    "sync_orders": Case(
+        role="operator", body={"kinds": ["project"], "wait": False}, shows_canary=False, status=202
+    ),
     "sync_contacts": Case(role="operator", shows_canary=False, status=409),
     "sync_status": Case(),
     "list_runs": Case(),

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from app.bootstrap import FileUseCases
+from app.compose import FileUseCases
 from app.core.database import Database, TenantConnection
 from app.domain.errors import Invalid
 from app.services.sweep_files import SweepFiles, Swept

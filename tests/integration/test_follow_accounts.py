@@ -6,17 +6,19 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 
 from app.core.database import Database
 from app.domain.errors import LayoutChanged, Unavailable
 from app.domain.live import Hint
 from app.marketplaces.kwork.live import listening
-from app.services.follow_accounts import LEASE_SECONDS, FollowAccounts, Following
+from app.repositories.leases import HeldLeases
+from app.services.follow_accounts import FollowAccounts, Following
 from app.services.read_news import ReadNews
 from tests.accounts import TENANT
 from tests.clockwork import until
-from tests.news_bed import POLL, News
+from tests.news_bed import News
 
 
 async def test_a_message_is_told_without_anybody_asking(news: News) -> None:
@@ -54,16 +56,17 @@ async def test_what_a_push_says_is_never_stored(news: News) -> None:
         async def __aexit__(self, *_: object) -> None:
             await self._hints.aclose()  # type: ignore[attr-defined]
 
-    how = Following(0, Lying, news.clock.sleep, news.clock.now)
+    how = Following(Lying, news.clock.sleep, news.clock.now)
     follow = FollowAccounts(news.database, ReadNews(news.database, news.accounts.use_cases), how)
     news.followers.append(follow)
-    await follow.take_up(TENANT)
+    await follow.sweep()
     await until(news.backlog_is_read)
+    await until(news.is_at_rest)
     assert await news.told("message.received", "order.created") == []
 
 
 async def test_after_a_cut_the_gap_is_closed_by_a_reading(news: News) -> None:
-    await news.followed(poll=0)
+    await news.followed()
     news.stand.fault("drop", surface="notice", when="before", count=1)
     assert news.stand.cut_listeners() == 1
     news.stand.add_message("Пока никто не слушал")
@@ -127,29 +130,54 @@ async def test_an_old_order_that_changes_far_down_the_list_is_found(news: News) 
 
 
 async def test_one_process_follows_an_account_and_another_takes_over_when_it_dies(
-    news: News, database: Database
+    news: News, owner: asyncpg.Connection
 ) -> None:
     await news.followed()
     second = news.process()
-    await second.take_up(TENANT)
+    await second.sweep()
     assert len(news.stand.listeners()) == 1
     for task in news.followers[0]._followers.values():  # as `kill -9`: nothing is given back
-        task.get_loop().call_soon(task.cancel)
-    async with database.tenant(TENANT) as scope:
-        await scope.connection.execute("UPDATE sync_leases SET epoch = epoch + 1, expires_at = now()")
+        task.cancel()
     await until(lambda: news.stand.listeners() == [])
+    await second.sweep()
+    assert news.stand.listeners() == []
+    await owner.execute("UPDATE sync_leases SET expires_at = now()")
     await news.taken_up(second)
+
+
+async def test_a_process_that_lost_its_lease_lets_go(news: News, owner: asyncpg.Connection) -> None:
+    await news.followed()
+    await owner.execute("UPDATE sync_leases SET expires_at = now() WHERE subject LIKE 'live/%'")
+    await news.followers[0].sweep()
+    await until(lambda: len(news.stand.listeners()) == 1)
+    assert await owner.fetchval("SELECT epoch FROM sync_leases WHERE subject LIKE 'live/%'") == 2
+
+
+async def test_many_leases_are_kept_by_one_statement_and_nobody_elses(
+    database: Database, owner: asyncpg.Connection
+) -> None:
+    await owner.execute("INSERT INTO tenants (id, name) VALUES ('a', 'a'), ('b', 'b')")
+    await owner.execute(
+        "INSERT INTO sync_leases (tenant_id, subject, holder, epoch, expires_at) VALUES "
+        "('a', 'live/1', 'mine', 1, now() + interval '5 s'), ('b', 'live/2', 'mine', 1, now() + interval '5 s'), "
+        "('b', 'live/3', 'mine', 1, now()), ('b', 'live/4', 'other', 1, now() + interval '5 s')"
+    )
+    async with database.shared() as connection:
+        assert await HeldLeases(connection, "mine").keep(60) == {"live/1", "live/2"}
+    kept = await owner.fetch("SELECT subject FROM sync_leases WHERE expires_at > now() + interval '30 s'")
+    assert {row["subject"] for row in kept} == {"live/1", "live/2"}
 
 
 async def test_an_account_that_is_paused_is_left_alone(news: News) -> None:
     await news.followed()
     await news.accounts.use_cases.pause(TENANT, news.account_id)
-    await news.clock.pass_sleep(LEASE_SECONDS / 4, LEASE_SECONDS / 4)
+    await news.followers[0].sweep()
     await until(lambda: news.stand.listeners() == [])
     news.stand.clear_journal()
     news.stand.add_message("В паузе")
-    await news.followers[0].take_up(TENANT)
-    await news.clock.advance(POLL * 3)
+    await news.followers[0].sweep()
+    await news.poll()
+    assert await news.is_at_rest()
     assert news.stand.journal(surface="api") == []
     await news.accounts.use_cases.resume(TENANT, news.account_id)
     await news.taken_up(news.followers[0])
@@ -165,7 +193,8 @@ async def test_while_the_account_is_synced_nobody_looks_beside_it(news: News, da
             TENANT,
             f"{news.account_id}/orders",
         )
-    await news.clock.advance(POLL * 3)
+    await news.poll()
+    await until(news.is_at_rest)
     assert news.asked() == []
 
 

@@ -20,14 +20,13 @@ from app.domain.kwork import (
 )
 from app.marketplaces.kwork.browser.chromium import has_chromium
 from app.repositories.orders import Orders
-from app.repositories.runs import Runs
 from app.services.read_exchange import ReadExchange
 from app.services.run_scope import RunScope
 from app.services.sync_account import SyncAccount
 from tests.accounts import TENANT
 from tests.api import stock
 from tests.exchange import Exchange, project
-from tests.sync_bed import SyncBed
+from tests.sync_bed import SyncBed, begun
 
 needs_chromium = pytest.mark.skipif(not has_chromium(None), reason="no Chromium on this machine")
 
@@ -83,10 +82,7 @@ async def test_a_gig_is_gone_only_when_every_gig_could_be_read(
 ) -> None:
     shop = await stock(owner, TENANT, 501)
     async with database.tenant(TENANT) as scope:
-        _, lease = await Runs(scope).start(
-            "account", stream="orders", account_id=shop.account_id, request={}, holder="a", seconds=60
-        )
-    assert lease is not None
+        lease = await begun(scope, shop.account_id)
     run = RunScope(TENANT, shop.account_id, lease, None)
     await SyncAccount(database).gigs(GigsOnly(502, left_out=left_out), run)  # type: ignore[arg-type]
     rows = await owner.fetch("SELECT id FROM gigs WHERE missing_since IS NOT NULL")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
 
 import asyncpg
 import pytest
@@ -15,17 +13,19 @@ from app.domain.errors import CapabilityUnavailable, LayoutChanged
 from app.domain.kwork import Order, OrderDetails, OrderEvent, OrderStatus, Person
 from app.marketplaces.kwork.browser.chromium import has_chromium
 from app.models.schemas import EventOut, Listed, OrderCard
+from app.repositories.jobs import CRM, KWORK
 from app.repositories.leases import LeaseLost
 from app.repositories.orders import Orders
-from app.repositories.runs import Runs
 from app.services.read_order_pages import ReadOrderPages
 from app.services.run_scope import RunScope
 from app.services.sync import ORDERS as ORDERS_STREAM
 from app.services.sync import SyncRequest
+from app.tasks.engine import Engine
 from tests.accounts import TENANT
 from tests.api import add_order, stock
 from tests.clockwork import until
-from tests.sync_bed import SyncBed, rows_written
+from tests.jobs_bed import workers
+from tests.sync_bed import SyncBed, begun, rows_written
 
 pytestmark = pytest.mark.skipif(not has_chromium(None), reason="no Chromium on this machine")
 
@@ -77,17 +77,9 @@ async def test_the_lead_gets_the_description_but_not_what_the_buyer_handed_over(
         assert "Доступы в файле" not in str(lead)
 
 
-@contextlib.asynccontextmanager
-async def delivering_all_the_time(bed: SyncBed) -> AsyncIterator[None]:
+def delivering_all_the_time(bed: SyncBed) -> AbstractAsyncContextManager[Engine]:
     """As the service does: whatever is due leaves while the run still reads."""
-
-    async def tenants() -> Sequence[str]:
-        return [TENANT]
-
-    going = asyncio.create_task(bed.deliveries.run(tenants, every_seconds=0.005))
-    yield
-    going.cancel()
-    await asyncio.gather(going, return_exceptions=True)
+    return workers(bed.work(), queues=(CRM,))
 
 
 async def test_a_new_orders_lead_is_made_once_with_its_description(sync_bed: SyncBed) -> None:
@@ -107,18 +99,22 @@ async def test_leads_whose_pages_cannot_be_read_are_made_all_the_same(sync_bed: 
     assert len(sync_bed.leads()) == ORDERS
 
 
-async def test_leads_held_by_a_run_that_died_leave_when_its_lease_ends(
-    sync_bed: SyncBed, owner: asyncpg.Connection
+async def test_a_run_that_lost_its_worker_is_carried_on_and_its_held_leads_leave(
+    idle_sync_bed: SyncBed,
 ) -> None:
-    sync_bed.stand.fault("slow", surface="api", path="/getOrderHeader", seconds=60)
-    (run,) = await sync_bed.sync.start(TENANT, SyncRequest(stream=ORDERS_STREAM))
-    async with delivering_all_the_time(sync_bed):
-        await until(lambda: sync_bed.asked("getOrderHeader") == 1)
-        assert sync_bed.leads() == {}
-        for task in sync_bed.sync._tasks.values():  # as `kill -9`, but that the lease is given back at once
-            task.cancel()
-        await until(lambda: len(sync_bed.leads()) == ORDERS)
-    assert await owner.fetchval("SELECT state FROM sync_runs WHERE id = $1", run.id) == "running"
+    bed = idle_sync_bed
+    slow = bed.stand.fault("slow", surface="api", path="/getOrderHeader", seconds=60)
+    async with workers(bed.work()):
+        (run,) = await bed.sync.start(TENANT, SyncRequest(stream=ORDERS_STREAM))
+        await until(lambda: bed.asked("getOrderHeader") == 1)
+    assert bed.leads() == {}
+    bed.stand.call("DELETE", f"/faults/{slow['id']}")
+    listed = bed.asked("workerOrders")
+    async with workers(bed.work(), queues=(KWORK, CRM)):
+        (carried_on,) = await bed.sync.wait(TENANT, [run.id], 60)
+        assert carried_on.state == "done"
+        await until(lambda: len(bed.leads()) == ORDERS)
+    assert bed.asked("workerOrders") == listed, "what was read is not read again"
 
 
 async def test_leads_wait_for_no_page_where_the_account_can_read_none(web_sync_bed: SyncBed) -> None:
@@ -131,13 +127,13 @@ async def test_a_second_run_reads_no_page_writes_no_row_and_calls_no_crm(
     sync_bed: SyncBed, owner: asyncpg.Connection
 ) -> None:
     await sync_bed.run("order", "gig", "dialog")
-    mark, rows = sync_bed.stand.mark(), await rows_written(owner)
+    mark, rows = sync_bed.stand.mark(), await rows_written(owner, sync_bed.database)
     again = await sync_bed.run("order", "gig", "dialog")
     assert again.state == "done"
     assert sync_bed.asked("workerOrders", since=mark) == 2
     assert sync_bed.asked(*PAGE_CALLS, since=mark) == 0
     assert sync_bed.stand.journal(surface="crm", since=mark) == []
-    assert await rows_written(owner) == rows
+    assert await rows_written(owner, sync_bed.database) == rows
 
 
 async def test_what_a_run_does_not_reach_the_next_one_reads_and_the_lead_is_updated(
@@ -147,7 +143,7 @@ async def test_what_a_run_does_not_reach_the_next_one_reads_and_the_lead_is_upda
         f"kwork:order:{order['id']}" for order in sync_bed.stand.orders() if order["status"] not in (3, 5)
     }
     closed = ORDERS - len(still_open)
-    sync_bed.sync = sync_bed.sync_with(orders_per_run=len(still_open))
+    sync_bed.read_pages(orders_per_run=len(still_open))
     first = await sync_bed.run()
     assert (first.counts["order_pages_read"], first.counts["order_pages_waiting"]) == (
         len(still_open),
@@ -294,9 +290,9 @@ async def test_an_order_whose_page_kwork_refuses_is_counted_and_the_others_are_r
 
 
 async def test_a_run_that_kwork_cuts_off_goes_on_where_it_stopped(sync_bed: SyncBed) -> None:
-    sync_bed.sync = sync_bed.sync_with(orders_per_run=6)
+    sync_bed.read_pages(orders_per_run=6)
     await sync_bed.run()
-    sync_bed.sync = sync_bed.sync_with()
+    sync_bed.read_pages()
     sync_bed.stand.fault("error_500", surface="api", path="/getOrderHeader")
     stopped = await sync_bed.run()
     assert (stopped.state, "order_pages_read" in stopped.counts) == ("failed", False)
@@ -328,7 +324,7 @@ async def test_without_the_mobile_surface_the_list_syncs_and_the_counts_say_what
 
 
 async def test_an_order_is_read_on_demand(sync_bed: SyncBed) -> None:
-    sync_bed.sync = sync_bed.sync_with(orders_per_run=0)
+    sync_bed.read_pages(orders_per_run=0)
     await sync_bed.run()
     order = sync_bed.stand.orders()[0]
     assert (await sync_bed.get(f"orders/{order['id']}/events"))["items"] == []
@@ -373,10 +369,7 @@ async def listed_run(database: Database, owner: asyncpg.Connection) -> RunScope:
     for number in (502, 503):
         await add_order(owner, TENANT, shop.account_id, number)
     async with database.tenant(TENANT) as scope:
-        _, lease = await Runs(scope).start(
-            "account", stream="orders", account_id=shop.account_id, request={}, holder="a", seconds=60
-        )
-    assert lease is not None
+        lease = await begun(scope, shop.account_id)
     return RunScope(TENANT, shop.account_id, lease, None)
 
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from pydantic import SecretStr
 
-from app.bootstrap import _check_crm
+from app.compose import check_crm
 from app.core.load_settings import SettingsError
 from app.crm.amocrm import AmoConnector
 from app.crm.native import NativeConnector
@@ -23,7 +23,7 @@ AMO = {"crm_kind": "amocrm", "crm_api_url": "https://mycompany.amocrm.ru", "crm_
 
 async def connected(tenant_id: str, **given: object) -> AmoConnector | NativeConnector:
     settings = settings_for_tests(**given)
-    _check_crm(settings)
+    check_crm(settings)
     connectors = CrmConnectors(settings)
     crm = connectors.connect(tenant_id, CrmConnection(uuid4(), connectors.kind, "default"))
     await crm.aclose()
@@ -71,7 +71,7 @@ async def test_tenants_who_share_the_account_have_keys_of_their_own() -> None:
 )
 def test_settings_that_cannot_work_stop_the_start(given: dict[str, object], words: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        _check_crm(settings_for_tests(**given))
+        check_crm(settings_for_tests(**given))
     assert words in str(caught.value)
     assert "s3" not in str(caught.value)
 

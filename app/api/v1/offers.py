@@ -38,7 +38,7 @@ _STATUSES = frozenset(OfferStatus)
 async def list_offers(
     query: Annotated[OfferQuery, Depends(query_of(OfferQuery))], caller: Viewer, services: UseCases
 ) -> Response:
-    """Offers as read last, newest first. They are read every `POLL_SECONDS`; `refresh=true` reads them now.
+    """Offers as read last, newest first. They are read every hour, and when Kwork tells of one; `refresh=true` reads them now.
 
     Only the mobile surface tells them: 409 `capability_unavailable` for an account without it, never an empty list.
     """
