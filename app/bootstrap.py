@@ -21,11 +21,13 @@ from app.marketplaces.kwork.browser import KworkBrowser
 from app.repositories.due import DueStreams
 from app.repositories.tenants import all_tenants
 from app.services.container import Services
+from app.services.note_events import NoteEvents
 from app.tasks.engine import Engine
 from app.tasks.event_work import event_work
 from app.tasks.follow_work import follow_work
 
 _TIDY_EVERY_SECONDS = 2.0
+_NOTES_EVERY_SECONDS = 10.0
 
 
 @asynccontextmanager
@@ -41,6 +43,7 @@ async def running_service(settings: Settings) -> AsyncIterator[FastAPI]:
         await stack.enter_async_context(event_work(parts.events, services.database, settings))
         background: tuple[Coroutine[Any, Any, object], ...] = (
             _tidy_writes_forever(services),
+            _queue_notes_forever(services.database),
             _read_crm_stages_forever(services, settings.poll_seconds),
             parts.files.sweep.run(),
             parts.categories.if_never_read(),
@@ -126,6 +129,14 @@ async def _read_crm_stages_forever(services: Services, every_seconds: float) -> 
 
     if every_seconds > 0:
         await services.crm_stages.run_forever(tenants, every_seconds=every_seconds)
+
+
+async def _queue_notes_forever(database: Database) -> None:
+    async def tenants() -> Sequence[str]:
+        async with database.shared() as connection:
+            return await all_tenants(connection)
+
+    await NoteEvents(database).run_forever(tenants, every_seconds=_NOTES_EVERY_SECONDS)
 
 
 async def _cancel(task: asyncio.Task[object]) -> None:

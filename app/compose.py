@@ -32,6 +32,8 @@ from app.services.keep_tokens import TokensInDatabase
 from app.services.kwork_client import KworkClients
 from app.services.manage_connections import ManageConnections
 from app.services.manage_mapping import ManageMapping
+from app.services.manage_searches import ManageSearches
+from app.services.match_searches import MatchSearches
 from app.services.pace_of_reading import Pace
 from app.services.preview_delivery import PreviewDelivery
 from app.services.push_deliveries import PushDeliveries
@@ -168,6 +170,7 @@ def compose(
     exchange = ReadExchange(database, clients.signed_out)
     categories = RefreshCategories(database, clients.signed_out)
     rules = TenantRules(settings.default_tenant_id, allow_default=settings.allow_default_tenant)
+    tree, matching = Categories(database), MatchSearches(database, connectors)
     sync = Sync(
         database,
         accounts,
@@ -177,6 +180,7 @@ def compose(
         categories=categories,
         order_pages=ReadOrderPages(database, orders_per_run=settings.kwork_order_pages_per_run),
         bell=events.bell,
+        searches=matching,
     )
     writes = writes_service(
         database,
@@ -195,7 +199,7 @@ def compose(
             RateLimits(servers.redis_url or None),
             per_minute=settings.login_limit_per_minute,
         ),
-        categories=Categories(database),
+        categories=tree,
         accounts=accounts,
         push_leads=PushChosenLeads(database, connectors, deliveries),
         files=files.files,
@@ -210,6 +214,7 @@ def compose(
         crm_stages=ReadCrmStages(database, connectors.connect, writes.ask),
         writes=writes,
         read_account=ReadFresh(database, accounts),
+        searches=ManageSearches(database, tree, matching, most=settings.searches_per_tenant),
         sync=sync,
         sync_history=SyncHistory(database, connectors),
         failures=WorkOnFailures(database),
@@ -233,6 +238,7 @@ def compose(
             deliveries=deliveries,
             exchange=exchange,
             categories=categories,
+            matching=matching,
         ),
     )
 
@@ -247,12 +253,13 @@ def _work(
     deliveries: PushDeliveries,
     exchange: ReadExchange,
     categories: RefreshCategories,
+    matching: MatchSearches,
 ) -> Work:
     pace = Pace.of(settings)
     return Work(
         database,
         ReadStreams(database, ReadNews(database, accounts), sync, connectors, pace),
-        ReadShared(database, exchange, categories, pace),
+        ReadShared(database, exchange, categories, pace, after_reading=matching.after_reading),
         sync,
         deliveries,
         ScheduleReadings(
