@@ -43,8 +43,8 @@ async def running_service(settings: Settings) -> AsyncIterator[FastAPI]:
         await stack.enter_async_context(event_work(parts.events, services.database, settings))
         background: tuple[Coroutine[Any, Any, object], ...] = (
             _tidy_writes_forever(services),
-            _read_crm_stages_forever(services, settings.poll_seconds),
             _queue_notes_forever(services.database),
+            _read_crm_stages_forever(services, settings.poll_seconds),
             parts.files.sweep.run(),
             parts.categories.if_never_read(),
         )

@@ -171,6 +171,7 @@ def compose(
     categories = RefreshCategories(database, clients.signed_out)
     tree, matching = Categories(database), MatchSearches(database, connectors)
     rules = TenantRules(settings.default_tenant_id, allow_default=settings.allow_default_tenant)
+    tree, matching = Categories(database), MatchSearches(database, connectors)
     sync = Sync(
         database,
         accounts,
@@ -181,6 +182,7 @@ def compose(
         order_pages=ReadOrderPages(database, orders_per_run=settings.kwork_order_pages_per_run),
         searches=matching,
         bell=events.bell,
+        searches=matching,
     )
     writes = writes_service(
         database,
@@ -215,6 +217,7 @@ def compose(
         searches=ManageSearches(database, tree, matching, most=settings.searches_per_tenant),
         writes=writes,
         read_account=ReadFresh(database, accounts),
+        searches=ManageSearches(database, tree, matching, most=settings.searches_per_tenant),
         sync=sync,
         sync_history=SyncHistory(database, connectors),
         failures=WorkOnFailures(database),

@@ -15,13 +15,13 @@ from app.domain.kwork import Order, OrderStatus, Page, Person, ProjectStatus, Su
 from app.domain.writing import Offer, OfferStatus
 from app.repositories.connections import Connections
 from app.repositories.offers import Offers
-from app.repositories.runs import Runs
 from app.services.push_projects import queue_projects
 from app.services.run_scope import RunScope
 from app.services.sync_account import SyncAccount
 from tests.accounts import TENANT
 from tests.api import add_order, stock
 from tests.search_bed import SearchBed, fresh
+from tests.sync_bed import begun
 
 
 async def found(bed: SearchBed, number: int = 20, **changes: Any) -> Any:
@@ -179,11 +179,8 @@ class Shelf:
     async def read(self, kwork: OrdersOnly, **checkpoint: Any) -> None:
         await self.owner.execute("DELETE FROM sync_leases")
         async with self.database.tenant(TENANT) as scope:
-            _, lease = await Runs(scope).start(
-                "account", stream="orders", account_id=self.account_id, request={}, holder="a", seconds=60
-            )
+            lease = await begun(scope, self.account_id)
             (connection,) = await Connections(scope).live("native")
-        assert lease is not None
         run = RunScope(TENANT, self.account_id, lease, (connection.id,), checkpoint=checkpoint)
         await SyncAccount(self.database).orders(kwork, run)  # type: ignore[arg-type]
 
