@@ -169,7 +169,6 @@ def compose(
     )
     exchange = ReadExchange(database, clients.signed_out)
     categories = RefreshCategories(database, clients.signed_out)
-    tree, matching = Categories(database), MatchSearches(database, connectors)
     rules = TenantRules(settings.default_tenant_id, allow_default=settings.allow_default_tenant)
     tree, matching = Categories(database), MatchSearches(database, connectors)
     sync = Sync(
@@ -180,7 +179,6 @@ def compose(
         connectors,
         categories=categories,
         order_pages=ReadOrderPages(database, orders_per_run=settings.kwork_order_pages_per_run),
-        searches=matching,
         bell=events.bell,
         searches=matching,
     )
@@ -214,7 +212,6 @@ def compose(
         mappings=ManageMapping(database, connectors.connect),
         previews=PreviewDelivery(database, connectors.connect),
         crm_stages=ReadCrmStages(database, connectors.connect, writes.ask),
-        searches=ManageSearches(database, tree, matching, most=settings.searches_per_tenant),
         writes=writes,
         read_account=ReadFresh(database, accounts),
         searches=ManageSearches(database, tree, matching, most=settings.searches_per_tenant),
