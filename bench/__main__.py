@@ -9,7 +9,7 @@ import sys
 
 from app.commands import loop_factory
 
-BENCHES = {"main-path": "bench.main_path", "writes": "bench.writes"}
+BENCHES = {"faults": "bench.faults", "main-path": "bench.main_path", "writes": "bench.writes"}
 
 
 def main() -> int:

@@ -22,6 +22,7 @@ import structlog
 
 from app.core.database import Database, TenantConnection
 from app.core.database_errors import DATABASE_DOWN
+from app.core.failpoints import failpoint
 from app.core.patience import when_database_is_back
 from app.domain.crm import CrmConnector, Entity, LookupUnsupported, NeedsSetUp, Saved
 from app.domain.errors import (
@@ -221,10 +222,13 @@ class _Drain:
 
     async def _carry_batches(self) -> None:
         while claimed := await self._claim():
+            failpoint("push.claimed")
             try:
                 settled = await _all_or_none(self._settle_one(item) for item in claimed)
                 # What the CRM said is worth waiting for: forgotten, it would have to be looked up there again.
+                failpoint("push.settling")
                 await when_database_is_back(partial(self._save_settled, settled), seconds=LEASE_SECONDS)
+                failpoint("push.settled")
             finally:
                 self._closed(claimed)
 
@@ -286,6 +290,7 @@ class _Drain:
 
     async def _settle_one(self, item: Claimed) -> Settled:
         async with self._slots:
+            failpoint("push.calling")
             if time.monotonic() >= self._holds_until:
                 raise LeaseLost(self._lease.subject)
             if self._must_stop():
@@ -294,6 +299,7 @@ class _Drain:
                 settled = await (
                     self._look_up(item) if item.was_unknown and item.crm_id is None else self._send(item)
                 )
+                failpoint("push.answered")
             except ServiceError as error:
                 self._remember(error)
                 return self._failed(item, error)

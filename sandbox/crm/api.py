@@ -83,13 +83,14 @@ class Api:
 
     def _create(self, request: Request, found: Collection) -> Response:
         body = self._body(request, found, creating=True)
-        record, created = found.add(body, self.office.now())
+        variant = self.office.variant
+        record, created = found.add(body, self.office.now(), another=variant.repeat == "another")
         self._note(request, found, record, "created" if created else "existing")
-        if created or self.office.variant.repeat == "existing":
+        if created or variant.repeat == "existing":
             return _json(record, 201 if created else 200)
         key = found.shape.key
         existing = {"id": record["id"]}
-        if self.office.variant.repeat == "conflict":
+        if variant.repeat == "conflict":
             existing[key] = record[key]
         raise Refused(409, "already_exists", f"{key} {record[key]} is taken", existing=existing)
 

@@ -1,0 +1,152 @@
+"""A whole run: start everything, let the storm go, let it calm down, play the scenes, judge."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+
+import httpx2
+
+from bench.faults import rows
+from bench.faults.bed import WORKERS, Bed
+from bench.faults.calm import calm_down, judged_until_clean
+from bench.faults.ledger import Ledger
+from bench.faults.load import Load
+from bench.faults.nemesis import Nemesis
+from bench.faults.on_crm import lag_of_search
+from bench.faults.probes import Probes
+from bench.faults.sabotage import VARIANTS
+from bench.faults.script import Cast, Step, digest_of, write_script
+from bench.faults.sizes import Size
+from bench.goal import Goal
+
+Told = Callable[[str], None]
+_SECONDS_A_FAULT = 1.3
+"""So long, about, the storm lasts for each fault of the script: new orders come at that pace."""
+_EACH_FAILPOINT = 3
+_LEAST_KILLS = 40
+_LAST_LOOK_SECONDS = 30.0
+
+
+def storm(orders: int, faults: int, seed: int, sabotage: str | None, told: Told) -> list[Goal]:
+    """The run and its report."""
+    size = Size.of(orders, faults)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # PostgreSQL runs as another account
+        try:
+            with Bed.made(folder, size, seed=seed, sabotage=sabotage) as bed:
+                return _stormed(bed, seed, told)
+        except Exception:
+            for output in sorted(folder.glob("worker-*/service.out")):
+                told(f"{output.parent.name}: {output.read_text(errors='replace')[-1500:]}")
+            raise
+
+
+def _stormed(bed: Bed, seed: int, told: Told) -> list[Goal]:
+    left_out = kinds_left_out(bed)
+    script = write_script(seed, bed.size.faults, cast_of(bed), frozenset(left_out))
+    told(f"зерно {seed}, сценарий {digest_of(script)}, сбоев {len(script)}, заказов {bed.size.orders}")
+    for kind, why in left_out.items():
+        told(f"  {kind} не играется: {why}")
+    ledger, nemesis = Ledger(bed.stand), Nemesis(bed, script)
+    load = Load(bed, seed, seconds=_SECONDS_A_FAULT * len(script))
+    lag_of_search(bed, bed.size.longest_lag)
+    started = time.monotonic()
+    load.start()
+    nemesis.play(told)
+    load.stop()
+    told(f"  буря длилась {time.monotonic() - started:.0f} с, статусы менялись {load.moves} раз")
+    verdict, took = calm_down(bed, ledger, told)
+    _tell(verdict.lost, verdict.doubled, verdict.wrong_status, ledger, told)
+    scenes = Probes(bed, ledger, told).goals()
+    scenes.append(rows.limit_without_redis(bed))
+    last = judged_until_clean(bed, ledger, time.monotonic() + _LAST_LOOK_SECONDS)
+    verdict.doubled = last.doubled
+    verdict.foreign = last.foreign
+    found = rows.headline(verdict, took, bed.size.settle)
+    found += rows.by_kind(script, nemesis.played, left_out)
+    if sum(step.kind == "F1" for step in script) >= _LEAST_KILLS:
+        found.append(rows.at_failpoints(nemesis.played, _EACH_FAILPOINT))
+    found += rows.particular(bed, ledger, nemesis.played)
+    broken = nemesis.broken + ([bed.stand.complaints()[-300:]] if bed.stand.complaints() else [])
+    for line in broken:
+        told(f"  стенд: {line}")
+    return [*found, *scenes, Goal("Стенд сыграл всё", f"сорвалось {len(broken)}", "0", not broken, len(script))]
+
+
+def _tell(lost: Sequence[object], doubled: Sequence[object], wrong: Sequence[object], ledger: Ledger, told: Told) -> None:  # fmt: skip
+    for word, keys in (("потеряно", lost), ("дважды", doubled), ("неверно", wrong)):
+        for key in keys[:20]:
+            told(f"  {word}: {key} {ledger.doubles.get(key, '')}")  # type: ignore[call-overload]
+
+
+def cast_of(bed: Bed) -> Cast:
+    return Cast(list(bed.doors), list(bed.accounts), WORKERS, bed.size.lease)
+
+
+def kinds_left_out(bed: Bed) -> dict[str, str]:
+    """Kinds that this service or this machine has no place for, and why."""
+    found = {}
+    if not any("crm" in path and "hook" in path for path in _paths(bed)):
+        found["F10"] = "у сервиса нет входящих вебхуков CRM"
+    if bed.workers[0].clock is None:
+        found["F16"] = "нет компилятора C, часы не сдвинуть"
+    return found
+
+
+def _paths(bed: Bed) -> list[str]:
+    with suppress(httpx2.HTTPError, ValueError):
+        return list(httpx2.get(f"{bed.workers[0].service.url}/openapi.json", timeout=10).json()["paths"])
+    return []
+
+
+def scripted(orders: int, faults: int, seed: int) -> list[Goal]:
+    """Prints the script of a seed as JSON lines, for names in place of tenants and accounts."""
+    size = Size.of(orders, faults)
+    cast = Cast(
+        [f"studio-{number + 1}" for number in range(size.tenants)],
+        [f"account-{number + 1}" for number in range(size.accounts)],
+        WORKERS,
+        size.lease,
+    )
+    script: tuple[Step, ...] = write_script(seed, faults, cast)
+    for step in script:
+        print(json.dumps(asdict(step), ensure_ascii=False))
+    return [Goal("Сценарий", f"{len(script)} сбоев", str(faults), len(script) == faults, len(script))]
+
+
+def controlled(names: Sequence[str], orders: int, faults: int, seed: int, told: Told) -> list[Goal]:
+    """Each variant must make the run fail by what is wrong in the CRM, and the whole service must not."""
+    found = []
+    told("контроль: ничего не снято")
+    whole = _caught(storm(orders, faults, seed, None, told))
+    found.append(Goal("Ничего не снято", f"замечено {len(whole)}", "0", not whole, 1))
+    for name in names:
+        told(f"контроль: {VARIANTS[name].title}")
+        caught = _caught(storm(orders, faults, seed, name, told))
+        what = f"Контроль «{VARIANTS[name].title}»"
+        found.append(Goal(what, "; ".join(caught)[:90] or "не замечен", "замечен", bool(caught), 1))
+    number = sum(goal.met for goal in found[1:])
+    return [*found, Goal("Контролей замечено", f"{number} из {len(names)}", "все", number == len(names), number)]
+
+
+def _caught(goals: Sequence[Goal]) -> list[str]:
+    return [goal.what for goal in goals if not goal.met and goal.what in _SAFETY]
+
+
+_SAFETY = {
+    "Потеряно лидов и контактов",
+    "Сделано дважды",
+    "Неверный последний статус",
+    "Чужое в CRM тенанта",
+    "F1 продолжено с отметки: потеряно заказов",
+    "F2 проснувшийся процесс сделал вторых лидов",
+    "F4 очередь пережила очистку Redis: потеряно",
+    "F13, F14 непонятная страница принята за пустую",
+}
