@@ -161,9 +161,10 @@ def build_api(
     *,
     accounts: ConnectAccount | None = None,
     stream_limits: StreamLimits = STREAM_LIMITS,
+    app: FastAPI | None = None,
     **changes: Any,
 ) -> Api:
-    """The application over that database; ``changes`` are settings."""
+    """The application over that database; ``changes`` are settings. ``app``: one made before with such settings."""
     settings = settings_for_tests(**changes)
     browser = KworkBrowser(settings)
     clients = KworkClients(settings, browser, None)
@@ -220,14 +221,22 @@ def build_api(
         ),
         probes=(Probe("database", True, database_is_there),),
     )
-    app = create_app(services, settings)
+    if app is None:
+        app = create_app(services, settings)
+    app.state.services, app.state.settings = services, settings
     return Api(app, settings, database, passwords, push_leads, read_account, files=files)
+
+
+_made_before: list[FastAPI] = []
+"""Making the routes takes a tenth of a second: the fixture's application is made once in a process."""
 
 
 @pytest_asyncio.fixture
 async def api(database: Database, tmp_path: Path) -> AsyncIterator[Api]:
     """The application over an empty database and an empty data folder."""
-    yield build_api(database, data_dir=tmp_path)
+    made = build_api(database, app=next(iter(_made_before), None), data_dir=tmp_path)
+    _made_before[:] = [made.app]
+    yield made
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,12 @@ class Connections:
         self._connection = scope.connection
         self._tenant_id = scope.tenant_id
 
+    async def live(self, kind: str) -> tuple[CrmConnection, ...]:
+        """Where the tenant's leads and contacts go, the connection of the settings (of that kind) first. Raises as
+        ``default`` does.
+        """
+        return (await self.default(kind),)
+
     async def default(self, kind: str) -> CrmConnection:
         """The connection that the settings ``CRM_KIND``, ``CRM_API_URL`` and ``CRM_API_KEY`` describe; made on first
         use. Raises ``Conflict`` when leads of another kind of CRM stand in it: their numbers mean nothing here.

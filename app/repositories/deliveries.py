@@ -99,6 +99,12 @@ class Deliveries:
         count: int = await self._connection.fetchval(_ENQUEUE, self._tenant_id, connection_id, run_id, rows)
         return count
 
+    async def enqueue_to(
+        self, connection_ids: Sequence[UUID], run_id: UUID | None, items: Sequence[Outgoing]
+    ) -> int:
+        """The same, for each of these connections."""
+        return sum([await self.enqueue(connection_id, run_id, items) for connection_id in connection_ids])
+
     async def release(self, connection_id: UUID, run_id: UUID | None = None) -> None:
         """What is held for that run leaves now, and so does what is held for runs whose worker died."""
         await self._connection.execute(

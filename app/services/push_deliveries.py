@@ -87,23 +87,31 @@ class PushDeliveries:
         self._concurrency = concurrency
         self._lag = search_lag_seconds
         self._holder = f"push-{uuid.uuid4()}"
-        self._drains: dict[str, asyncio.Task[None]] = {}
-        self.health: dict[str, CrmHealth] = {}
+        self._drains: dict[uuid.UUID, asyncio.Task[None]] = {}
+        self.health: dict[uuid.UUID, CrmHealth] = {}
+        """By connection."""
         self._set_up: set[uuid.UUID] = set()
         self._set_up_again: dict[uuid.UUID, float] = {}
         """Monotonic moments before which a failed set-up is not tried again."""
 
     async def drain(self, tenant_id: str) -> None:
-        """Sends what is due; returns when nothing is due any more (or the CRM asked to wait)."""
-        going = self._drains.get(tenant_id)
+        """Sends what is due to any of the tenant's CRMs; returns when nothing is (or the CRMs asked to wait)."""
+        await _all_or_none(self._drain_one(tenant_id, each) for each in await self._connections(tenant_id))
+
+    async def _connections(self, tenant_id: str) -> tuple[CrmConnection, ...]:
+        async with self._database.tenant(tenant_id) as scope:
+            return await Connections(scope).live(self._kind)
+
+    async def _drain_one(self, tenant_id: str, connection: CrmConnection) -> None:
+        going = self._drains.get(connection.id)
         if going is not None:
             # It may have looked for the last time already: only one that starts after this call has seen all.
             await asyncio.wait([going])
-        task = self._drains.get(tenant_id)
+        task = self._drains.get(connection.id)
         if task is None:
-            task = asyncio.create_task(self._drain(tenant_id), name=f"push {tenant_id}")
-            self._drains[tenant_id] = task
-            task.add_done_callback(lambda _: self._drains.pop(tenant_id, None))
+            task = asyncio.create_task(self._drain(tenant_id, connection), name=f"push {connection.id}")
+            self._drains[connection.id] = task
+            task.add_done_callback(lambda _: self._drains.pop(connection.id, None))
         await asyncio.shield(task)
 
     async def run(self, tenants: Callable[[], Awaitable[Sequence[str]]], *, every_seconds: float) -> None:
@@ -124,14 +132,15 @@ class PushDeliveries:
 
     async def _is_due(self, tenant_id: str) -> bool:
         async with self._database.tenant(tenant_id) as scope:
-            connection = await Connections(scope).default(self._kind)
             deliveries = Deliveries(scope)
-            await deliveries.release(connection.id)
-            return await deliveries.seconds_until_due(connection.id) == 0
+            for connection in await Connections(scope).live(self._kind):
+                await deliveries.release(connection.id)
+                if await deliveries.seconds_until_due(connection.id) == 0:
+                    return True
+        return False
 
-    async def _drain(self, tenant_id: str) -> None:
+    async def _drain(self, tenant_id: str, connection: CrmConnection) -> None:
         async with self._database.tenant(tenant_id) as scope:
-            connection = await Connections(scope).default(self._kind)
             lease = await Leases(scope).take(f"push/{connection.id}", self._holder, LEASE_SECONDS)
             if lease is None:
                 return
@@ -164,10 +173,10 @@ class PushDeliveries:
             self._set_up.add(connection.id)
             return True
         why = " ".join(step.detail for step in report.steps if not step.ok)
-        before = self.health.get(tenant_id)
+        before = self.health.get(connection.id)
         if before is None or before.code != _SET_UP_FAILED:
             log.warning(_SET_UP_FAILED, tenant=tenant_id, detail=why)
-        self.health[tenant_id] = CrmHealth(False, datetime.now(UTC), _SET_UP_FAILED, why)
+        self.health[connection.id] = CrmHealth(False, datetime.now(UTC), _SET_UP_FAILED, why)
         self._set_up_again[connection.id] = time.monotonic() + _SET_UP_AGAIN
         return False
 
@@ -393,7 +402,7 @@ class _Drain:
         return max(0.0, (self._stop_before or 0.0) - time.monotonic())
 
     def _remember(self, error: ServiceError | None) -> None:
-        known = self._owner.health.get(self._tenant_id)
+        known = self._owner.health.get(self._connection.id)
         ok = error is None or isinstance(error, Rejected)
         if known is not None and known.ok != ok:
             log.info(
@@ -401,7 +410,7 @@ class _Drain:
                 tenant=self._tenant_id,
                 code=getattr(error, "code", None),
             )
-        self._owner.health[self._tenant_id] = CrmHealth(
+        self._owner.health[self._connection.id] = CrmHealth(
             ok,
             datetime.now(UTC),
             None if ok else getattr(error, "code", None),
@@ -426,7 +435,8 @@ async def _all_or_none(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.wait(tasks)
+        if tasks:
+            await asyncio.wait(tasks)
 
 
 async def _quietly(call: Awaitable[T]) -> T | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from app.core.database import Database, TenantConnection
 from app.domain.crm import Entity
@@ -35,10 +36,11 @@ class PushChosenLeads:
         """Per public id, after at most ``wait_seconds``. Raises ``Conflict`` when no CRM is set up."""
         self._connectors.require()
         async with self._database.tenant(tenant_id) as scope:
-            connection = await Connections(scope).default(self._connectors.kind)
-            await queue_orders(scope, connection.id, None, await Orders(scope).by_ids(order_ids))
+            connections = await Connections(scope).live(self._connectors.kind)
+            targets = [connection.id for connection in connections]
+            await queue_orders(scope, targets, None, await Orders(scope).by_ids(order_ids))
             rows = await Markets(scope.connection).by_ids(project_ids)
-            await queue_projects(scope, connection.id, None, rows)
+            await queue_projects(scope, targets, None, rows)
         try:
             async with asyncio.timeout(wait_seconds):
                 await self._deliveries.drain(tenant_id)
@@ -47,17 +49,17 @@ class PushChosenLeads:
         keys = {project_key(id_): public_id(OrderKind.PROJECT, id_) for id_ in project_ids}
         keys |= {order_key(id_): public_id(OrderKind.ORDER, id_) for id_ in order_ids}
         async with self._database.tenant(tenant_id) as scope:
-            states = await Deliveries(scope).states(connection.id, Entity.LEAD, list(keys))
+            states = await Deliveries(scope).states(targets[0], Entity.LEAD, list(keys))
         return {keys[key]: _state(row) for key, row in states.items()}
 
 
 async def queue_projects(
-    scope: TenantConnection, connection_id: Any, run_id: Any, rows: list[dict[str, Any]]
+    scope: TenantConnection, connection_ids: Sequence[UUID], run_id: UUID | None, rows: list[dict[str, Any]]
 ) -> int:
     """Queues the projects' leads and their buyers' contacts."""
     buyers = await contacts_of(scope, [Person(row["buyer_id"], row["buyer_username"]) for row in rows])
-    return await Deliveries(scope).enqueue(
-        connection_id, run_id, [*buyers, *(project_lead(row) for row in rows)]
+    return await Deliveries(scope).enqueue_to(
+        connection_ids, run_id, [*buyers, *(project_lead(row) for row in rows)]
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -20,7 +20,7 @@ as soon as the run's lease has ended."""
 
 async def queue_orders(
     scope: TenantConnection,
-    connection_id: UUID,
+    connection_ids: Sequence[UUID],
     run_id: UUID | None,
     rows: list[dict[str, Any]],
     *,
@@ -36,7 +36,7 @@ async def queue_orders(
         replace(order_lead(row), hold_seconds=PAGE_SECONDS if pages_follow and row["page_unread"] else 0.0)
         for row in rows
     ]
-    return await Deliveries(scope).enqueue(connection_id, run_id, [*buyers, *leads])
+    return await Deliveries(scope).enqueue_to(connection_ids, run_id, [*buyers, *leads])
 
 
 async def contacts_of(scope: TenantConnection, people: Iterable[Person]) -> list[Outgoing]:

@@ -39,7 +39,7 @@ class ReadNews:
 
     async def look(self, tenant_id: str, account_id: UUID, lease: Lease, hint: Hint) -> None:
         """Looks where the hint says. Raises ``LeaseLost`` and what ``ConnectAccount.with_client`` raises."""
-        run = RunScope(tenant_id, account_id, lease, connection_id=None)
+        run = RunScope(tenant_id, account_id, lease)
 
         async def work(client: KworkClient) -> None:
             if hint.dialogs:

@@ -85,9 +85,9 @@ class ReadOrderPages:
             orders = Orders(scope)
             new = await orders.save_page(order.id, reading)
             run.add(order_events_new=new, **{"order_pages_read" if is_whole else "order_pages_failed": 1})
-            if run.connection_id is not None:
+            if run.connection_ids:
                 rows = await orders.by_ids([order.id])
-                await queue_orders(scope, run.connection_id, run.lease.run_id, rows)
+                await queue_orders(scope, run.connection_ids, run.lease.run_id, rows)
 
         await save_step(self._database, run, store)
         return is_whole

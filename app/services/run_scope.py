@@ -23,8 +23,8 @@ class RunScope:
     tenant_id: str
     account_id: UUID | None
     lease: Lease
-    connection_id: UUID | None
-    """``None``: only read, the CRM gets nothing."""
+    connection_ids: tuple[UUID, ...] = ()
+    """Where leads and contacts go; none: only read."""
     counts: dict[str, int] = field(default_factory=dict)
     checkpoint: dict[str, Any] = field(default_factory=dict)
     drift: dict[str, None] = field(default_factory=dict)

@@ -191,6 +191,7 @@ class Sync:
             parked = await Deliveries(scope).failures(20)
             accounts, _ = await Accounts(scope).list(limit=_MOST_ACCOUNTS, offset=0)
             exchange = await SharedReads(scope.connection, EXCHANGE).last()
+            live = await Connections(scope).live(self._connectors.kind) if self._connectors.configured else ()
         streams = []
         for run in latest:
             ended = done.get((run.account_id, run.stream))
@@ -207,7 +208,7 @@ class Sync:
             exchange_state=exchange.state if exchange else None,
             exchange_read_at=exchange.finished_at if exchange else None,
             crm_configured=self._connectors.configured,
-            crm=self._deliveries.health.get(tenant_id),
+            crm=next((self._deliveries.health.get(connection.id) for connection in live), None),
         )
 
     async def _accounts_of(self, tenant_id: str, account_id: UUID | None) -> list[UUID]:
@@ -240,12 +241,13 @@ class Sync:
                 holder=self._holder,
                 seconds=RUN_LEASE_SECONDS,
             )
-            connection_id = None
+            targets: tuple[UUID, ...] = ()
             if request.create_leads:
-                connection_id = (await Connections(scope).default(self._connectors.kind)).id
+                live = await Connections(scope).live(self._connectors.kind)
+                targets = tuple(connection.id for connection in live)
         if lease is not None:
             going = RunScope(
-                tenant_id, request.account_id, lease, connection_id, checkpoint=dict(run.checkpoint)
+                tenant_id, request.account_id, lease, targets, checkpoint=dict(run.checkpoint)
             )
             task = asyncio.create_task(self._run(going, stream, request), name=f"run {run.id}")
             self._tasks[run.id] = task
@@ -259,8 +261,8 @@ class Sync:
                 if stream in (ORDERS, PROJECTS):
                     await self._refresh_categories(run)
                 error = await self._read_as_far_as_it_goes(run, stream, request)
-                if run.connection_id is not None:
-                    await self._deliver(run, run.connection_id)
+                if run.connection_ids:
+                    await self._deliver(run)
             outcome = outcome_of(error, run.drift)
         except LeaseLost:
             log.warning("run_lease_lost", run=str(run.lease.run_id))
@@ -280,10 +282,11 @@ class Sync:
             beat.cancel()
         await self._finish(run, outcome)
 
-    async def _deliver(self, run: RunScope, connection_id: UUID) -> None:
+    async def _deliver(self, run: RunScope) -> None:
         """Leads whose order's page this run did not reach, or could not read, go without it."""
         async with self._database.tenant(run.tenant_id) as scope:
-            await Deliveries(scope).release(connection_id, run.lease.run_id)
+            for connection_id in run.connection_ids:
+                await Deliveries(scope).release(connection_id, run.lease.run_id)
         await self._deliveries.drain(run.tenant_id)
 
     async def _refresh_categories(self, run: RunScope) -> None:
@@ -345,9 +348,8 @@ class Sync:
         )
         run.note_drift(found.drift)
         wanted = request.filters
-        if run.connection_id is None or wanted is None:
+        if not run.connection_ids or wanted is None:
             return
-        connection_id = run.connection_id
 
         async def store(scope: Any) -> None:
             rows = await Markets(scope.connection).matching(
@@ -358,7 +360,7 @@ class Sync:
                 offers_to=wanted.offers_to,
             )
             run.add(projects_matched=len(rows))
-            await queue_projects(scope, connection_id, run.lease.run_id, rows)
+            await queue_projects(scope, run.connection_ids, run.lease.run_id, rows)
 
         await save_step(self._database, run, store)
 

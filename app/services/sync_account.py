@@ -79,9 +79,9 @@ class SyncAccount:
             orders_unchanged=len(changes.unchanged) + len(changes.touched),
         )
         run.checkpoint["orders_page"] = page.number
-        if run.connection_id is not None:
+        if run.connection_ids:
             rows = await orders.by_ids([order.id for order in page.items])
-            await queue_orders(scope, run.connection_id, run.lease.run_id, rows, pages_follow=True)
+            await queue_orders(scope, run.connection_ids, run.lease.run_id, rows, pages_follow=True)
         return changes
 
     async def gigs(self, client: KworkClient, run: RunScope) -> None:
@@ -165,10 +165,10 @@ class SyncAccount:
 
         async def store(scope: TenantConnection) -> None:
             run.add(contacts_read=len(buyers))
-            if run.connection_id is not None:
+            if run.connection_ids:
                 items = await contacts_of(scope, [Person(buyer["id"], buyer["username"]) for buyer in buyers])
                 run.add(contacts_without_id=len(buyers) - len(items))
-                await Deliveries(scope).enqueue(run.connection_id, run.lease.run_id, items)
+                await Deliveries(scope).enqueue_to(run.connection_ids, run.lease.run_id, items)
 
         await save_step(self._database, run, store)
 

@@ -82,7 +82,7 @@ async def _ours(bed: Bed, start: int) -> float:
 
 async def _bare(bed: Bed, tenant: str, start: int) -> float:
     connectors = CrmConnectors(bed.settings)
-    connector = connectors.connect(tenant, _connection())
+    connector = connectors.connect(tenant, CrmConnection(uuid.UUID(int=0), connectors.kind, "default"))
     bodies = []
     for item in _outgoing(start):
         if item.entity == "contact":
@@ -101,7 +101,3 @@ async def _bare(bed: Bed, tenant: str, start: int) -> float:
         started = time.perf_counter()
         await asyncio.gather(*(post() for _ in range(bed.settings.crm_concurrency)))
         return len(bodies) / (time.perf_counter() - started)
-
-
-def _connection() -> Any:
-    return CrmConnection(uuid.UUID(int=0), CrmConnectors.kind, "default")
