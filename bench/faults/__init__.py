@@ -15,13 +15,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+import time
 from collections.abc import Sequence
 
 from bench.faults.run import controlled, scripted, storm
 from bench.faults.sabotage import VARIANTS
 from bench.goal import Goal
 
-_CONTROL_ORDERS, _CONTROL_FAULTS = 100, 30
+_CONTROL_ORDERS, _CONTROL_FAULTS = 100, 20
+_STARTED = time.monotonic()
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +31,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--orders", type=int, default=1000, help="сколько заказов будет у Kwork к концу")
     parser.add_argument("--faults", type=int, default=200, help="сколько сбоев; меньше 100 — короткий запуск")
     parser.add_argument("--seed", type=int, default=1, help="зерно: одно зерно — один и тот же сценарий")
-    parser.add_argument("--sabotage", choices=sorted(VARIANTS), help="со снятой защитой: запуск должен провалиться")
+    parser.add_argument(
+        "--sabotage", choices=sorted(VARIANTS), help="со снятой защитой: запуск должен провалиться"
+    )
     parser.add_argument("--controls", action="store_true", help="все восемь снятых защит, коротко")
     parser.add_argument("--script", action="store_true", help="только напечатать сценарий")
     parser.add_argument("--beside", action="store_true", help="ядовитая запись, висящая CRM, огромные ответы")
@@ -60,5 +64,5 @@ async def run(
 
 
 def say(text: str) -> None:
-    """Tells whoever waits."""
-    print(text, file=sys.stderr, flush=True)
+    """Tells whoever waits; seconds since the start before it."""
+    print(f"{time.monotonic() - _STARTED:6.1f} {text}", file=sys.stderr, flush=True)

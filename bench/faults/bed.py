@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,10 +54,16 @@ class Bed:
         """Started, all accounts signed in; ends with the block."""
         with ExitStack() as stack:
             bed = cls._servers(stack, folder, size, seed)
-            bed._start_workers(stack, folder, sabotage)
+            bed._make_workers(stack, folder, sabotage)
+            first, *others = bed.workers
+            first.start()  # migrates
             if sabotage and VARIANTS[sabotage].sql:
                 asyncio.run(_execute(bed.postgres, VARIANTS[sabotage].sql))
-            bed._let_tenants_in(stack)
+            with ThreadPoolExecutor() as pool:
+                starting = [pool.submit(worker.start) for worker in others]
+                bed._let_tenants_in(stack, pool)
+                for start in starting:
+                    start.result()
             yield bed
 
     @classmethod
@@ -77,7 +84,7 @@ class Bed:
         plugs = [stack.enter_context(TcpProxy(port)) for port in (redis.port, urlsplit(stand.crm).port or 0)]
         return cls(size, stand, postgres, redis, *plugs, folder / "failpoint")
 
-    def _start_workers(self, stack: ExitStack, folder: Path, sabotage: str | None) -> None:
+    def _make_workers(self, stack: ExitStack, folder: Path, sabotage: str | None) -> None:
         library = clock_library(folder)
         for number in range(WORKERS):
             place = _made(folder / f"worker-{number}")
@@ -87,7 +94,6 @@ class Bed:
             worker = Worker(Service(place, self.stand, program=program, **settings), clock)
             self.workers.append(worker)
             stack.callback(worker.stop)
-            worker.start()
 
     def _settings(self, sabotage: str | None) -> dict[str, str]:
         size = self.size
@@ -101,18 +107,18 @@ class Bed:
             KWORK_ABSENT_AFTER_SECONDS="5",
             KWORK_ORDER_PAGES_PER_RUN="2",
             KWORK_SIGN_IN_PAUSE_MINUTES=str(size.sign_in_pause / 60),
-            RATE_LIMIT_PER_MINUTE=str(size.limit_per_minute),
-            LOGIN_LIMIT_PER_MINUTE="1000",
+            RATE_LIMIT_PER_MINUTE="1000000",
+            LOGIN_LIMIT_PER_MINUTE=str(size.logins_per_minute),
             KWORK_FAILPOINT_FILE=str(self.failpoint),
             BENCH_WAITS=size.shortened(),
             **({"BENCH_SABOTAGE": sabotage, **VARIANTS[sabotage].settings} if sabotage else {}),
         )
 
-    def _let_tenants_in(self, stack: ExitStack) -> None:
+    def _let_tenants_in(self, stack: ExitStack, pool: ThreadPoolExecutor) -> None:
         names = [f"studio-{number + 1}" for number in range(self.size.tenants)]
-        for name in names:
-            self.doors[name] = self.door(name, "admin")
-            stack.callback(self.doors[name].close)
+        for name, door in zip(names, pool.map(self._door, names), strict=True):
+            self.doors[name] = door
+            stack.callback(door.close)
         for number, account in enumerate(self.stand.accounts[:-1]):
             self.connect(account, names[number % len(names)])
 
@@ -127,11 +133,11 @@ class Bed:
         made = self.doors[tenant].patiently("POST", "/accounts", json=body)
         self.accounts[account["username"]] = (tenant, made["id"])
 
-    def door(self, tenant: str, role: str) -> Door:
-        """Of a user of the tenant who is made here."""
+    def _door(self, tenant: str) -> Door:
+        """Of the tenant's administrator, who is made here."""
         service = self.workers[0].service
-        email = f"{role}-{tenant}@example.com"
-        words = ("admin", "create", "--email", email, "--tenant", tenant, "--role", role)
+        email = f"admin-{tenant}@example.com"
+        words = ("admin", "create", "--email", email, "--tenant", tenant)
         made = service.command(*words, typed=PASSWORD)
         if made.returncode != 0:
             raise RuntimeError(made.stderr)

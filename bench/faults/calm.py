@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -25,9 +26,10 @@ def calm_down(bed: Bed, ledger: Ledger, told: Callable[[str], None]) -> tuple[Ve
     for waiting in waiting_for_a_person(bed):
         with suppress(TimeoutError):
             let_in(bed, waiting)
-    for account in bed.accounts:
-        read_whole(bed, account, deadline)
-    read_exchange(bed, deadline)
+    with ThreadPoolExecutor(len(bed.accounts) + 1) as pool:
+        pool.submit(read_exchange, bed, deadline)
+        for account in bed.accounts:
+            pool.submit(read_whole, bed, account, deadline)
     verdict = judged_until_clean(bed, ledger, deadline)
     took = time.monotonic() - started
     told(f"  после сбоев прошло {took:.0f} с: {'всё верно' if verdict.is_clean else 'верно не всё'}")
@@ -49,7 +51,12 @@ def read_whole(bed: Bed, account: str, deadline: float) -> None:
 
     def is_read() -> bool | None:
         last = last_run(bed, account)
-        if last and last["started_at"] > now and last["state"] == "done" and last["counts"].get("orders_read", 0) >= there:
+        if (
+            last
+            and last["started_at"] > now
+            and last["state"] == "done"
+            and last["counts"].get("orders_read", 0) >= there
+        ):
             return True
         if last is None or last["state"] != "running":
             bed.sync(account)
@@ -60,26 +67,27 @@ def read_whole(bed: Bed, account: str, deadline: float) -> None:
 
 
 def read_exchange(bed: Bed, deadline: float) -> None:
+    """A run of the projects that began now and read every page."""
+    now = datetime.now(UTC).isoformat()
+
     def is_read() -> bool | None:
-        found = sync_projects(bed)
-        tenant = next(iter(bed.doors))
-        status = bed.doors[tenant].status()
-        wanted = [run["id"] for run in (found or {}).get("runs", ())]
-        return any(
-            stream["last_run"]["state"] == "done" and stream["last_run"]["id"] in wanted
-            for stream in (status["streams"] if status else ())
-        ) or None
+        last = last_run(bed, None)
+        if last and last["started_at"] > now and last["state"] == "done":
+            return True
+        if last is None or last["state"] != "running":
+            sync_projects(bed)
+        return None
 
     with suppress(TimeoutError):
-        until(is_read, max(1.0, deadline - time.monotonic()), every=0.5)
+        until(is_read, max(1.0, deadline - time.monotonic()), every=0.4)
 
 
-def last_run(bed: Bed, account: str) -> Row | None:
-    """The account's last run of orders."""
-    tenant, account_id = bed.accounts[account]
+def last_run(bed: Bed, account: str | None) -> Row | None:
+    """The account's last run of orders; ``None``: the first tenant's of projects."""
+    tenant, account_id = bed.accounts[account] if account else (next(iter(bed.doors)), None)
     status = bed.doors[tenant].status()
     for stream in status["streams"] if status else ():
-        if stream["account_id"] == account_id and stream["stream"] == "orders":
+        if stream["account_id"] == account_id and stream["stream"] == ("orders" if account else "projects"):
             found: Row = stream["last_run"]
             return found
     return None

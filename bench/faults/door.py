@@ -12,13 +12,17 @@ import httpx2
 T = TypeVar("T")
 Row = dict[str, Any]
 
+_PATIENCE_SECONDS = 3.0
+"""A frozen process takes calls and never answers; then the other one is asked."""
+
 
 class Door:
     """Calls of one user, at the first process that answers. ``None`` stands for "nobody could tell"."""
 
     def __init__(self, urls: Sequence[str], tenant: str, email: str, password: str) -> None:
         self.tenant, self._email, self._password = tenant, email, password
-        self._clients = [httpx2.Client(base_url=f"{url}/api/v1", timeout=8) for url in urls]
+        self._clients = [httpx2.Client(base_url=f"{url}/api/v1", timeout=_PATIENCE_SECONDS) for url in urls]
+        self._first = 0
         self._token = ""
 
     def sign_in(self) -> None:
@@ -37,19 +41,25 @@ class Door:
 
     def ask(self, method: str, path: str, **given: Any) -> Any:
         """The JSON of the first good answer, or ``None``."""
-        for client in self._clients:
+        for _ in self._clients:
             with suppress(httpx2.HTTPError):
+                client = self._clients[self._first]
                 answer = client.request(method, path, headers=self._headers(), **given)
                 if answer.status_code < 300:
                     return answer.json() if answer.content else {}
+            self._first = (self._first + 1) % len(self._clients)
         return None
 
     def patiently(self, method: str, path: str, *, seconds: float = 90.0, **given: Any) -> Any:
         """Asks until somebody answers well. Raises ``TimeoutError`` with the last word heard."""
-        return until(lambda: self.ask(method, path, **given), seconds, lambda: self._last_word(method, path, given))
+        return until(
+            lambda: self.ask(method, path, **given), seconds, lambda: self._last_word(method, path, given)
+        )
 
     def _last_word(self, method: str, path: str, given: Row) -> str:
-        heard = [f"{answer.status_code} {answer.text[:300]}" for answer in self.answers(method, path, **given)]
+        heard = [
+            f"{answer.status_code} {answer.text[:300]}" for answer in self.answers(method, path, **given)
+        ]
         return f"{method} {path}: {heard}"
 
     def status(self) -> Row | None:

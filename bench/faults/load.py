@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from bench.faults.bed import Bed
 from bench.faults.door import Row
 
 PROJECT_FILTER: Row = {"max_offers": 1000}
 """What the first tenant makes leads of: every project of the exchange."""
-_LOOK_SECONDS = 0.7
-_MOVES = ("take", "report", "hand_in", "rework", "arbitration", "accept", "cancel_by_buyer", "arbitration_done")
+_LOOK_SECONDS = 1.0
+_LOOK_AT_EXCHANGE_SECONDS = 5.0
+_MOVES = (
+    "take",
+    "report",
+    "hand_in",
+    "rework",
+    "arbitration",
+    "accept",
+    "cancel_by_buyer",
+    "arbitration_done",
+)
 _MOVES_PER_ORDER = 2
 
 
@@ -24,7 +35,9 @@ class Load:
         self._bed, self._seconds = bed, seconds
         self._rng = random.Random(seed + 1)
         self._over = threading.Event()
-        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._live, self._sync)]
+        works: list[Callable[[], None]] = [self._live, self._sync_projects]
+        works += [partial(self._sync, account) for account in bed.accounts]
+        self._threads = [threading.Thread(target=work, daemon=True) for work in works]
         self.moves = 0
         """Statuses that moved."""
 
@@ -68,17 +81,13 @@ class Load:
             self._bed.stand.advance_order(order["id"], self._rng.choice(_MOVES))
             self.moves += 1
 
-    def _sync(self) -> None:
-        for turn, account in enumerate(self._in_turns()):
-            if self._over.wait(_LOOK_SECONDS):
-                return
+    def _sync(self, account: str) -> None:
+        while not self._over.wait(_LOOK_SECONDS):
             self._bed.sync(account)
-            if turn % 8 == 0:
-                sync_projects(self._bed)
 
-    def _in_turns(self) -> Iterator[str]:
-        while True:
-            yield from self._bed.accounts
+    def _sync_projects(self) -> None:
+        while not self._over.wait(_LOOK_AT_EXCHANGE_SECONDS):
+            sync_projects(self._bed)
 
 
 def sync_projects(bed: Bed, **more: object) -> Row | None:

@@ -12,6 +12,7 @@ from bench.faults.script import Step
 Seen = dict[str, Any] | None
 _PATIENCE_SECONDS = 40.0
 _QUIET_SECONDS = 3.0
+_READ_WITHIN_SECONDS = 15.0
 ORDER_LISTS = {"web": "/get_manage_orders*", "api": "/workerOrders*"}
 
 
@@ -24,7 +25,6 @@ def signed_out(bed: Bed, step: Step) -> Seen:
 def captcha(bed: Bed, step: Step) -> Seen:
     """Kwork asks for a captcha at the next sign-in; after a while of silence a person lets the account in again."""
     account = step.params["account"]
-    tenant, account_id = bed.accounts[account]
     asked = bed.stand.fault("captcha", surface="api", path="/signIn", count=1)
     bed.stand.sign_out(account)
     try:
@@ -53,18 +53,23 @@ def drift(bed: Bed, step: Step) -> Seen:
         bed.stand.fault(step.params["drift"], surface=surface, path=path, account=step.params["account"], **params)
         for surface, path in ORDER_LISTS.items()
     ]  # fmt: skip
-    return _for_a_while(bed, made, step.params["seconds"])
+    return _for_a_while(bed, made, step.params["seconds"], [step.params["account"]])
 
 
 def maintenance(bed: Bed, step: Step) -> Seen:
     made = [bed.stand.fault(step.params["page"], surface=surface) for surface in ORDER_LISTS]
-    return _for_a_while(bed, made, step.params["seconds"])
+    return _for_a_while(bed, made, step.params["seconds"], list(bed.accounts))
 
 
-def _for_a_while(bed: Bed, made: list[dict[str, Any]], seconds: float) -> Seen:
-    time.sleep(seconds)
+def _for_a_while(bed: Bed, made: list[dict[str, Any]], seconds: float, accounts: list[str]) -> Seen:
+    """So long, and until somebody met it."""
     numbers = {fault["id"] for fault in made}
-    hits = sum(fault["hits"] for fault in bed.stand.faults() if fault["id"] in numbers)
+    started, hits = time.monotonic(), 0
+    while time.monotonic() < started + (seconds if hits else _READ_WITHIN_SECONDS):
+        for account in accounts:
+            bed.sync(account)
+        time.sleep(0.5)
+        hits = sum(fault["hits"] for fault in bed.stand.faults() if fault["id"] in numbers)
     for number in numbers:
         bed.stand.call("DELETE", f"/faults/{number}")
     return {"hits": hits} if hits else None

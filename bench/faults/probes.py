@@ -101,7 +101,9 @@ class Probes:
         doubled = [key for key in made if self.ledger.created["lead"][key] > 1]
         met = frozen is not None and arrived == len(made)
         told = f"{len(doubled)} из {len(made)}" + ("" if met else " (никто не замер или не дошло)")
-        return [Goal("F2 проснувшийся процесс сделал вторых лидов", told, "0", met and not doubled, len(made))]
+        return [
+            Goal("F2 проснувшийся процесс сделал вторых лидов", told, "0", met and not doubled, len(made))
+        ]
 
     def pages(self) -> list[Goal]:
         """Pages that cannot be understood are never "no orders"."""
@@ -153,7 +155,9 @@ class Probes:
             return None
 
     def _pages_read(self, mark: int, since: float) -> list[int]:
-        rows = self.bed.stand.journal(surface="api", path=ORDER_LISTS["api"], account=self.account, since=mark)
+        rows = self.bed.stand.journal(
+            surface="api", path=ORDER_LISTS["api"], account=self.account, since=mark
+        )
         return [int(row["body"].get("page") or 1) for row in rows if row["real_at"] >= since]
 
     def _has_ended(self, since: str) -> bool | None:

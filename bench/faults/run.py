@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -74,16 +75,26 @@ def _stormed(bed: Bed, seed: int, told: Told) -> list[Goal]:
     if sum(step.kind == "F1" for step in script) >= _LEAST_KILLS:
         found.append(rows.at_failpoints(nemesis.played, _EACH_FAILPOINT))
     found += rows.particular(bed, ledger, nemesis.played)
-    broken = nemesis.broken + ([bed.stand.complaints()[-300:]] if bed.stand.complaints() else [])
+    broken = nemesis.broken + _complaints(bed)
     for line in broken:
         told(f"  стенд: {line}")
-    return [*found, *scenes, Goal("Стенд сыграл всё", f"сорвалось {len(broken)}", "0", not broken, len(script))]
+    return [
+        *found,
+        *scenes,
+        Goal("Стенд сыграл всё", f"сорвалось {len(broken)}", "0", not broken, len(script)),
+    ]
 
 
 def _tell(lost: Sequence[object], doubled: Sequence[object], wrong: Sequence[object], ledger: Ledger, told: Told) -> None:  # fmt: skip
     for word, keys in (("потеряно", lost), ("дважды", doubled), ("неверно", wrong)):
         for key in keys[:20]:
             told(f"  {word}: {key} {ledger.doubles.get(key, '')}")  # type: ignore[call-overload]
+
+
+def _complaints(bed: Bed) -> list[str]:
+    """Tracebacks of the stand-ins; the server's own word about a length that is wrong on purpose is none."""
+    errors = re.findall(r"^\w+(?:\.\w+)*Error: .*$", bed.stand.complaints(), flags=re.MULTILINE)
+    return [error for error in errors if "Content-Length" not in error]
 
 
 def cast_of(bed: Bed) -> Cast:
@@ -133,7 +144,10 @@ def controlled(names: Sequence[str], orders: int, faults: int, seed: int, told: 
         what = f"Контроль «{VARIANTS[name].title}»"
         found.append(Goal(what, "; ".join(caught)[:90] or "не замечен", "замечен", bool(caught), 1))
     number = sum(goal.met for goal in found[1:])
-    return [*found, Goal("Контролей замечено", f"{number} из {len(names)}", "все", number == len(names), number)]
+    return [
+        *found,
+        Goal("Контролей замечено", f"{number} из {len(names)}", "все", number == len(names), number),
+    ]
 
 
 def _caught(goals: Sequence[Goal]) -> list[str]:

@@ -143,8 +143,8 @@ def queue_in_redis() -> None:
     """What waits for the CRM waits in Redis, and comes to the table only when that has nothing open."""
     import redis.asyncio
 
-    from app.repositories.deliveries import Deliveries, Outgoing
     from app.domain.crm import Entity
+    from app.repositories.deliveries import Deliveries, Outgoing
 
     client = redis.asyncio.Redis.from_url(os.environ["REDIS_URL"], socket_timeout=2)
     enqueue, claim, due = Deliveries.enqueue, Deliveries.claim, Deliveries.seconds_until_due

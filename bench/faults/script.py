@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from app.core.failpoints import SYNC
 from bench.faults.kinds import BY_NAME, counts
 
 Params = dict[str, Any]
+Points = Iterator[str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ def write_script(
 ) -> tuple[Step, ...]:
     """The whole script, in the order of numbers."""
     rng = random.Random(seed)
-    points = itertools.cycle(rng.sample(sorted(SYNC), len(SYNC)))
+    points = _points(rng)
     names = [name for name, number in counts(faults, left_out).items() for _ in range(number)]
     rng.shuffle(names)
     steps = []
@@ -55,20 +56,29 @@ def write_script(
     return tuple(steps)
 
 
+def _points(rng: random.Random) -> Iterator[str | None]:
+    """Two kills of three at a failpoint, each failpoint in its turn; the third at any moment."""
+    names = itertools.cycle(rng.sample(sorted(SYNC), len(SYNC)))
+    while True:
+        yield next(names)
+        yield next(names)
+        yield None
+
+
 def digest_of(script: Sequence[Step]) -> str:
     """Short fingerprint: two runs with the same one played the same script."""
     text = json.dumps([asdict(step) for step in script], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _kill(rng: random.Random, cast: Cast, points: Any) -> Params:
-    """Two of three at a failpoint, each in turn; the rest at any moment."""
-    if rng.random() < 0.3:
+def _kill(rng: random.Random, cast: Cast, points: Points) -> Params:
+    point = next(points)
+    if point is None:
         return {"worker": rng.randrange(cast.workers)}
-    return {"point": next(points), "turn": rng.choice((1, 1, 2, 3))}
+    return {"point": point, "turn": rng.choice((1, 1, 2, 3))}
 
 
-def _freeze(rng: random.Random, cast: Cast, points: Any) -> Params:
+def _freeze(rng: random.Random, cast: Cast, points: Points) -> Params:
     seconds = round(cast.lease + rng.uniform(1.0, 2.5), 1)
     if rng.random() < 0.3:
         return {"worker": rng.randrange(cast.workers), "seconds": seconds}
@@ -76,11 +86,11 @@ def _freeze(rng: random.Random, cast: Cast, points: Any) -> Params:
     return {"point": point, "turn": rng.randint(1, 4), "seconds": seconds}
 
 
-def _postgres(rng: random.Random, cast: Cast, points: Any) -> Params:
+def _postgres(rng: random.Random, cast: Cast, points: Points) -> Params:
     return {"seconds": round(rng.uniform(0.0, 5.0), 1)}
 
 
-def _redis(rng: random.Random, cast: Cast, points: Any) -> Params:
+def _redis(rng: random.Random, cast: Cast, points: Points) -> Params:
     return {"how": rng.choice(("gone", "flushed", "hung")), "seconds": round(rng.uniform(1.0, 4.0), 1)}
 
 
@@ -88,48 +98,48 @@ def _tenant(rng: random.Random, cast: Cast) -> Params:
     return {"tenant": rng.choice(list(cast.tenants))}
 
 
-def _throttle(rng: random.Random, cast: Cast, points: Any) -> Params:
+def _throttle(rng: random.Random, cast: Cast, points: Points) -> Params:
     after = rng.choice((None, "2", "3", "date", "99999999999999999999", "soon, perhaps"))
     return {**_tenant(rng, cast), "after": after, "count": rng.randint(1, 3)}
 
 
-def _burst(rng: random.Random, cast: Cast, points: Any) -> Params:
+def _burst(rng: random.Random, cast: Cast, points: Points) -> Params:
     status = rng.choice((500, 502, 503))
     return {**_tenant(rng, cast), "status": status, "count": rng.randint(2, 12), "act": rng.random() < 0.2}
 
 
-def _silent_before(rng: random.Random, cast: Cast, points: Any) -> Params:
+def _silent_before(rng: random.Random, cast: Cast, points: Points) -> Params:
     return {**_tenant(rng, cast), "count": rng.randint(1, 2), "how": rng.choice(("hangs", "drops"))}
 
 
-def _silent_after(rng: random.Random, cast: Cast, points: Any) -> Params:
+def _silent_after(rng: random.Random, cast: Cast, points: Points) -> Params:
     how = rng.choice(("hangs", "drops"))
     return {**_tenant(rng, cast), "count": rng.randint(1, 2), "how": how}
 
 
-def _garbage(rng: random.Random, cast: Cast, points: Any) -> Params:
+def _garbage(rng: random.Random, cast: Cast, points: Points) -> Params:
     how = rng.choice(("cut", "wrong_length", "html", "error_inside", "empty", "broken_json"))
     return {**_tenant(rng, cast), "count": rng.randint(1, 2), "how": how}
 
 
-def _account(rng: random.Random, cast: Cast, points: Any) -> Params:
+def _account(rng: random.Random, cast: Cast, points: Points) -> Params:
     return {"account": rng.choice(list(cast.accounts))}
 
 
-def _signed_out(rng: random.Random, cast: Cast, points: Any) -> Params:
+def _signed_out(rng: random.Random, cast: Cast, points: Points) -> Params:
     return {**_account(rng, cast, points), "forget": rng.random() < 0.7}
 
 
-def _drift(rng: random.Random, cast: Cast, points: Any) -> Params:
+def _drift(rng: random.Random, cast: Cast, points: Points) -> Params:
     name, more = rng.choice(_DRIFTS)
     return {**_account(rng, cast, points), "drift": name, **more, "seconds": round(rng.uniform(2, 4), 1)}
 
 
-def _maintenance(rng: random.Random, cast: Cast, points: Any) -> Params:
+def _maintenance(rng: random.Random, cast: Cast, points: Points) -> Params:
     return {"page": rng.choice(("maintenance", "maintenance_503")), "seconds": round(rng.uniform(2, 4), 1)}
 
 
-def _clock(rng: random.Random, cast: Cast, points: Any) -> Params:
+def _clock(rng: random.Random, cast: Cast, points: Points) -> Params:
     jump = rng.choice((-86_400, -600, 600, 86_400))
     return {"worker": rng.randrange(cast.workers), "jump": jump, "seconds": round(rng.uniform(2, 4), 1)}
 
@@ -142,7 +152,7 @@ _DRIFTS: tuple[tuple[str, Params], ...] = (
     ("class_renamed", {"field": "orders"}),
     ("pages_from_end", {}),
 )
-_PARAMS: dict[str, Callable[[random.Random, Cast, Any], Params]] = {
+_PARAMS: dict[str, Callable[[random.Random, Cast, Points], Params]] = {
     "F1": _kill,
     "F2": _freeze,
     "F3": _postgres,

@@ -26,7 +26,7 @@ class Size:
     sign_in_pause: float
     settle: float
     """T: so long after the last fault everything must be right."""
-    limit_per_minute: int = 240
+    logins_per_minute: int = 20
     first_orders: float = 0.3
     """The share of orders that is there from the start; the others come while faults go on."""
 

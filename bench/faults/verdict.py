@@ -45,7 +45,7 @@ class Verdict:
 def judge(bed: Bed, ledger: Ledger) -> Verdict:
     """Reads both stand-ins anew."""
     ledger.read()
-    found = Verdict(parked=dict(_parked(bed)))
+    found = Verdict(parked=_parked(bed))
     leads: dict[Key, set[str] | None] = {}
     contacts: set[Key] = set()
     for account, (tenant, _) in bed.accounts.items():
@@ -81,8 +81,12 @@ def _wrong(
             yield key, f"{status}, а не {' или '.join(sorted(wanted))}"
 
 
-def _parked(bed: Bed) -> Iterator[tuple[Key, str | None]]:
-    for tenant, door in bed.doors.items():
-        status = door.status()
-        for row in status["deliveries"]["parked"] if status else ():
-            yield (tenant, row["external_id"]), row.get("reason")
+def _parked(bed: Bed) -> dict[Key, str | None]:
+    return {key: reason for tenant in bed.doors for key, reason in parked_of(bed, tenant).items()}
+
+
+def parked_of(bed: Bed, tenant: str) -> dict[Key, str | None]:
+    """What a person must look at, with the reason, as the API tells it."""
+    status = bed.doors[tenant].status()
+    rows = status["deliveries"]["parked"] if status else ()
+    return {(tenant, row["external_id"]): row.get("reason") for row in rows}
