@@ -60,7 +60,7 @@ async def run(
         from bench.faults.beside import measured  # noqa: PLC0415 - a run of its own
 
         return await asyncio.to_thread(measured, list(only) if only else None, seed, say)
-    return await asyncio.to_thread(storm, orders, faults, seed, sabotage, say)
+    return await asyncio.to_thread(storm, orders, faults, seed, say, sabotage=sabotage)
 
 
 def say(text: str) -> None:

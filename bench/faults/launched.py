@@ -10,9 +10,13 @@ import importlib
 import json
 import os
 import sys
+import threading
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+_LOOK_SECONDS = 1.0
 
 
 def shorten(waits: dict[str, float]) -> None:
@@ -24,7 +28,15 @@ def shorten(waits: dict[str, float]) -> None:
         setattr(module, name, seconds)
 
 
+def end_with(parent: int) -> None:
+    """The run may be killed; its services must not outlive it."""
+    while os.getppid() == parent:
+        time.sleep(_LOOK_SECONDS)
+    os._exit(1)
+
+
 if __name__ == "__main__":
+    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     shorten(json.loads(os.environ.get("BENCH_WAITS", "{}")))
     if sabotage := os.environ.get("BENCH_SABOTAGE"):
         from bench.faults.sabotage import VARIANTS

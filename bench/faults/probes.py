@@ -7,7 +7,7 @@ says without starting another sync.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ from bench.faults.on_kwork import ORDER_LISTS
 from bench.faults.on_workers import armed
 from bench.goal import Goal
 
+SCENES = ("resume", "queue", "freeze", "pages")
 NEW_ORDERS = 25
 _PATIENCE_SECONDS = 30.0
 _BAD_PAGES: tuple[tuple[str, Row], ...] = (
@@ -39,11 +40,12 @@ class Probes:
     ledger: Ledger
     told: Callable[[str], None]
 
-    def goals(self) -> list[Goal]:
+    def goals(self, names: Sequence[str] | None = None) -> list[Goal]:
+        """``None``: all scenes."""
         found = []
-        for scene in (self.resume, self.queue, self.freeze, self.pages):
-            self.told(f"  сцена: {(scene.__doc__ or '').splitlines()[0]}")
-            found += scene()
+        for name in SCENES if names is None else names:
+            self.told(f"  сцена {name}")
+            found += getattr(self, name)()
         return found
 
     @property

@@ -27,6 +27,8 @@ class Variant:
     patch: Callable[[], None] = _nothing
     sql: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
+    scene: str = ""
+    """The scene that shows it; without one, the storm over the CRM does."""
 
 
 def no_unique_intents() -> None:
@@ -193,10 +195,10 @@ VARIANTS: Mapping[str, Variant] = {
         sql="DROP INDEX kwork.deliveries_open",
     ),
     "blind-retry": Variant("слепой повтор после таймаута", blind_retry),
-    "checkpoint-first": Variant("отметка раньше намерений", checkpoint_first),
-    "no-epoch": Variant("эпоха не проверяется", no_epoch),
-    "page-as-empty": Variant("непонятная страница прочитана как пустая", page_as_empty),
+    "checkpoint-first": Variant("отметка раньше намерений", checkpoint_first, scene="resume"),
+    "no-epoch": Variant("эпоха не проверяется", no_epoch, scene="freeze"),
+    "page-as-empty": Variant("непонятная страница прочитана как пустая", page_as_empty, scene="pages"),
     "cut-is-failure": Variant("обрезанный JSON принят за неудачу", cut_is_failure),
     "no-search-lag": Variant("нет ожидания отставшего поиска", settings={"CRM_SEARCH_LAG_SECONDS": "0"}),
-    "queue-in-redis": Variant("очередь только в Redis", queue_in_redis),
+    "queue-in-redis": Variant("очередь только в Redis", queue_in_redis, scene="queue"),
 }

@@ -9,6 +9,6 @@ ORDERS, FAULTS, SEED = 100, 30, 1
 
 
 def test_nothing_is_lost_or_doubled_in_a_storm_of_faults() -> None:
-    goals = storm(ORDERS, FAULTS, SEED, None, say)
+    goals = storm(ORDERS, FAULTS, SEED, say)
 
     assert [f"{goal.what}: {goal.measured}, цель {goal.wanted}" for goal in goals if not goal.met] == []
