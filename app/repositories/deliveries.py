@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -42,7 +41,8 @@ class Claimed:
     lookups: int
     was_unknown: bool
     """True: it may have reached the CRM already; look it up before anything else."""
-    sent_at: datetime | None
+    unclear_seconds: float | None
+    """Since it may have reached the CRM last, by the database's clock: a worker's own may be wrong."""
     sent_hash: bytes | None
     """What an unclear delivery had sent, by its payload hash."""
     crm_id: str | None
@@ -127,7 +127,7 @@ class Deliveries:
     async def recover(self, connection_id: UUID, epoch: int) -> int:
         """Deliveries in flight under an earlier epoch lost their worker: what became of them is unknown."""
         status = await self._connection.execute(
-            "UPDATE deliveries SET state = 'unknown', due_at = now(), reason_code = 'worker_died', "
+            "UPDATE deliveries SET state = 'unknown', due_at = now(), sent_at = now(), reason_code = 'worker_died', "
             "reason = 'Процесс остановился во время отправки: сначала проверяем, есть ли запись в CRM.' "
             "WHERE tenant_id = $1 AND connection_id = $2 AND state = 'in_flight' AND epoch < $3",
             self._tenant_id,
@@ -287,8 +287,8 @@ WITH due AS (
         sent_at = CASE WHEN due.was_unknown THEN d.sent_at ELSE now() END,
         sent_hash = CASE WHEN due.was_unknown THEN d.sent_hash ELSE d.payload_hash END
     FROM due WHERE d.tenant_id = due.tenant_id AND d.id = due.id
-    RETURNING d.id, d.entity, d.external_id, d.payload, d.payload_hash, d.attempts, d.lookups, d.sent_at,
-              d.sent_hash, due.was_unknown
+    RETURNING d.id, d.entity, d.external_id, d.payload, d.payload_hash, d.attempts, d.lookups,
+              extract(epoch FROM now() - d.sent_at)::float AS unclear_seconds, d.sent_hash, due.was_unknown
 )
 SELECT c.*, l.crm_id, l.payload_hash AS linked_hash, k.crm_id AS contact_id,
        k.crm_id IS NULL AND EXISTS (
@@ -309,7 +309,8 @@ LEFT JOIN LATERAL (
 ORDER BY c.id
 """
 
-# A payload that changed while the older one was on its way goes out next: the row is pending again.
+# A payload that changed while the older one was on its way goes out next: the row is pending again. What became unclear
+# may have reached the CRM as late as now: since the claim it waited for its turn, and then for an answer.
 _SETTLE = """
 WITH settled AS (
     SELECT s.*, decode(s.link_hash, 'hex') AS hash
@@ -322,6 +323,7 @@ WITH settled AS (
         outcome = s.outcome, reason_code = s.reason_code, reason = s.reason,
         attempts = d.attempts - (1 - s.sent), lookups = CASE WHEN s.state = 'done' THEN 0 ELSE d.lookups + s.looked_up END,
         due_at = now() + make_interval(secs => s.delay),
+        sent_at = CASE WHEN s.state = 'unknown' AND s.sent = 1 AND s.looked_up = 0 THEN now() ELSE d.sent_at END,
         settled_at = CASE WHEN s.state IN ('done', 'parked') THEN now() END
     FROM settled s
     WHERE d.tenant_id = $1 AND d.connection_id = $2 AND d.id = s.id AND d.state = 'in_flight' AND d.epoch = $3

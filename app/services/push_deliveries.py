@@ -325,8 +325,8 @@ class _Drain:
             return Settled(
                 item.id, "done", "adopted", crm_id=found, link_hash=item.sent_hash or b"", looked_up=True
             )
-        age = (datetime.now(UTC) - item.sent_at).total_seconds() if item.sent_at else self._owner._lag
-        if age < self._owner._lag or item.lookups + 1 < _MIN_LOOKUPS:
+        age = item.unclear_seconds
+        if (age is not None and age < self._owner._lag) or item.lookups + 1 < _MIN_LOOKUPS:
             # The CRM's search may lag behind its writes: one "not found" proves nothing yet.
             wait = min(max(1.0, self._owner._lag / 4), 5.0) if self._owner._lag else 0.0
             reason = f"Ответ CRM на создание «{item.external_id}» не получен: ищем запись по ключу."
