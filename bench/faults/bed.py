@@ -97,22 +97,24 @@ class Bed:
 
     def _settings(self, sabotage: str | None) -> dict[str, str]:
         size = self.size
-        return self.postgres.settings(
-            REDIS_URL=f"redis://127.0.0.1:{self.redis_plug.port}/0",
-            CRM_API_URL=f"http://127.0.0.1:{self.crm_plug.port}",
-            CRM_SETTINGS=json.dumps({"total_timeout_seconds": size.crm_deadline}),
-            CRM_SEARCH_LAG_SECONDS=str(size.search_lag),
-            CHROMIUM_PATH=_NO_BROWSER,
-            KWORK_DEADLINE_SECONDS="5",
-            KWORK_ABSENT_AFTER_SECONDS="5",
-            KWORK_ORDER_PAGES_PER_RUN="2",
-            KWORK_SIGN_IN_PAUSE_MINUTES=str(size.sign_in_pause / 60),
-            RATE_LIMIT_PER_MINUTE="1000000",
-            LOGIN_LIMIT_PER_MINUTE=str(size.logins_per_minute),
-            KWORK_FAILPOINT_FILE=str(self.failpoint),
-            BENCH_WAITS=size.shortened(),
-            **({"BENCH_SABOTAGE": sabotage, **VARIANTS[sabotage].settings} if sabotage else {}),
-        )
+        changes = {
+            "REDIS_URL": f"redis://127.0.0.1:{self.redis_plug.port}/0",
+            "CRM_API_URL": f"http://127.0.0.1:{self.crm_plug.port}",
+            "CRM_SETTINGS": json.dumps({"total_timeout_seconds": size.crm_deadline}),
+            "CRM_SEARCH_LAG_SECONDS": str(size.search_lag),
+            "CHROMIUM_PATH": _NO_BROWSER,
+            "KWORK_DEADLINE_SECONDS": "5",
+            "KWORK_ABSENT_AFTER_SECONDS": "5",
+            "KWORK_ORDER_PAGES_PER_RUN": "2",
+            "KWORK_SIGN_IN_PAUSE_MINUTES": str(size.sign_in_pause / 60),
+            "RATE_LIMIT_PER_MINUTE": "1000000",
+            "LOGIN_LIMIT_PER_MINUTE": str(size.logins_per_minute),
+            "KWORK_FAILPOINT_FILE": str(self.failpoint),
+            "BENCH_WAITS": size.shortened(),
+        }
+        if sabotage:
+            changes |= {"BENCH_SABOTAGE": sabotage, **VARIANTS[sabotage].settings}
+        return self.postgres.settings(**changes)
 
     def _let_tenants_in(self, stack: ExitStack, pool: ThreadPoolExecutor) -> None:
         names = [f"studio-{number + 1}" for number in range(self.size.tenants)]
