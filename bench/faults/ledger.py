@@ -18,6 +18,7 @@ class Ledger:
     def __init__(self, stand: Stand) -> None:
         self._stand = stand
         self._since = 0
+        self._taken: set[int] = set()
         self.created: dict[str, Counter[Key]] = {"lead": Counter(), "contact": Counter()}
         self.status: dict[Key, str] = {}
         """Of leads, by the last write that was carried out."""
@@ -31,11 +32,16 @@ class Ledger:
         self.doubles: dict[Key, list[str]] = defaultdict(list)
 
     def read(self) -> None:
-        for row in self._stand.journal(surface="crm", since=self._since):
-            if row["answered"] is None:
-                break  # still going on; it and what follows is read next time
-            self._since = row["seq"]
-            self._take(row)
+        """What is still going on is taken up when it is over; it does not hold up what came after it."""
+        rows = self._stand.journal(surface="crm", since=self._since)
+        going = [row["seq"] for row in rows if row["answered"] is None]
+        for row in rows:
+            if row["answered"] is not None and row["seq"] not in self._taken:
+                self._take(row)
+                self._taken.add(row["seq"])
+        if rows:
+            self._since = min(going, default=rows[-1]["seq"] + 1) - 1
+            self._taken = {seq for seq in self._taken if seq > self._since}
 
     def _take(self, row: Row) -> None:
         answered = row["answered"] or {}
