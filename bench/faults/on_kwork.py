@@ -11,7 +11,7 @@ from bench.faults.script import Step
 
 Seen = dict[str, Any] | None
 _PATIENCE_SECONDS = 40.0
-_QUIET_SECONDS = 3.0
+_QUIET_SECONDS = 2.0
 _READ_WITHIN_SECONDS = 15.0
 ORDER_LISTS = {"web": "/get_manage_orders*", "api": "/workerOrders*"}
 

@@ -23,6 +23,8 @@ from bench.goal import Goal
 SCENES = ("resume", "queue", "freeze", "pages")
 NEW_ORDERS = 25
 _PATIENCE_SECONDS = 30.0
+_AWAKE_SECONDS = 2.5
+"""What the sleeper still had in hand has left by then."""
 _BAD_PAGES: tuple[tuple[str, Row], ...] = (
     ("maintenance", {}),
     ("html_instead_of_json", {}),
@@ -97,7 +99,7 @@ class Probes:
         arrived = len(made) - len(self._missing(made))
         if frozen is not None:
             frozen.thaw()
-        time.sleep(self.bed.size.lease + 1.0)
+        time.sleep(_AWAKE_SECONDS)
         self.bed.stand.call("DELETE", f"/faults/{slow['id']}")
         self.ledger.read()
         doubled = [key for key in made if self.ledger.created["lead"][key] > 1]

@@ -52,7 +52,7 @@ def write_script(
         lane = BY_NAME[name].lane
         if lane == "crm":
             lane = f"crm {params['tenant']}"
-        steps.append(Step(number, name, lane, round(rng.uniform(0.2, 1.2), 2), params))
+        steps.append(Step(number, name, lane, round(rng.uniform(0.1, 0.6), 2), params))
     return tuple(steps)
 
 
