@@ -12,7 +12,7 @@ from bench.faults.bed import Bed
 from bench.faults.door import Row, until
 from bench.faults.ledger import Ledger
 from bench.faults.load import sync_projects
-from bench.faults.on_kwork import let_in
+from bench.faults.on_kwork import let_in, waiting_for_a_person
 from bench.faults.verdict import Verdict, judge
 
 
@@ -91,13 +91,3 @@ def last_run(bed: Bed, account: str | None) -> Row | None:
             found: Row = stream["last_run"]
             return found
     return None
-
-
-def waiting_for_a_person(bed: Bed) -> list[str]:
-    """User names of accounts that need one."""
-    found = []
-    for account, (tenant, account_id) in bed.accounts.items():
-        card = bed.doors[tenant].ask("GET", f"/accounts/{account_id}")
-        if card and card["state"] == "needs_person":
-            found.append(account)
-    return found
