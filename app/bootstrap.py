@@ -44,6 +44,8 @@ from app.services.receive_files import ReceiveFiles, UploadLimits
 from app.services.refresh_categories import RefreshCategories
 from app.services.sweep_files import SweepFiles
 from app.services.sync import Sync
+from app.services.sync_history import SyncHistory
+from app.services.work_on_failures import WorkOnFailures
 from app.services.write_table import writes_service
 from app.tasks.event_work import EventParts, event_parts, event_work
 from app.tasks.follow_work import follow_work
@@ -72,7 +74,7 @@ async def running_service(settings: Settings) -> AsyncIterator[FastAPI]:
     what asyncpg and the operating system raise when the external database is not there.
     """
     secrets = load_secrets(settings)
-    connectors = _crm_connectors(settings)
+    _check_crm(settings)
     async with AsyncExitStack() as stack:
         servers = await start_servers(settings)
         stack.push_async_callback(servers.stop)
@@ -86,7 +88,7 @@ async def running_service(settings: Settings) -> AsyncIterator[FastAPI]:
         events = event_parts(database, secrets.box, settings)
         services, deliveries, categories = _compose(
             settings,
-            connectors,
+            CrmConnectors(settings, redis),
             secrets=secrets,
             database=database,
             servers=servers,
@@ -120,18 +122,16 @@ async def open_database(settings: Settings, servers: Servers) -> Database:
     return database
 
 
-def _crm_connectors(settings: Settings) -> CrmConnectors:
+def _check_crm(settings: Settings) -> None:
     """Refuses at start what would fail at the first lead."""
-    connectors = CrmConnectors(settings)
     try:
-        connectors.check_settings()
+        CrmConnectors(settings).check_settings()
     except KeyError:
         raise SettingsError(
             f"CRM_KIND: такого вида CRM нет, бывает {', '.join(sorted(CRM_KINDS))}; как указать — в env.template."
         ) from None
     except ValidationError as error:
         raise SettingsError(refusal(error, _crm_setting)) from None
-    return connectors
 
 
 def _crm_setting(field: str) -> str:
@@ -230,6 +230,8 @@ def _compose(
             categories=categories,
             order_pages=ReadOrderPages(database, orders_per_run=settings.kwork_order_pages_per_run),
         ),
+        sync_history=SyncHistory(database, connectors),
+        failures=WorkOnFailures(database),
         probes=(
             Probe("database", critical=True, check=database.is_alive),
             Probe("redis", critical=False, check=redis.is_alive, advice=_WITHOUT_REDIS),

@@ -9,7 +9,12 @@ import sys
 
 from app.commands import loop_factory
 
-BENCHES = {"faults": "bench.faults", "main-path": "bench.main_path", "writes": "bench.writes"}
+BENCHES = {
+    "faults": "bench.faults",
+    "main-path": "bench.main_path",
+    "sync": "bench.sync",
+    "writes": "bench.writes",
+}
 
 
 def main() -> int:

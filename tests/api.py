@@ -44,7 +44,9 @@ from app.services.read_categories import Categories
 from app.services.read_exchange import ReadExchange
 from app.services.refresh_categories import RefreshCategories
 from app.services.sync import Sync
+from app.services.sync_history import SyncHistory
 from app.services.webhook_secrets import WebhookSecrets
+from app.services.work_on_failures import WorkOnFailures
 from app.services.write_table import writes_service
 
 SECRET = "a secret of the tests, long enough for HMAC"
@@ -219,6 +221,8 @@ def build_api(
             connectors,
             categories=RefreshCategories(database, clients.signed_out),
         ),
+        sync_history=SyncHistory(database, connectors),
+        failures=WorkOnFailures(database),
         probes=(Probe("database", True, database_is_there),),
     )
     if app is None:
@@ -254,6 +258,9 @@ class Shop:
     write_id: UUID
     webhook_id: UUID
     delivery_id: UUID
+    run_id: UUID
+    failure_id: int
+    other_failure_id: int
 
 
 async def stock(owner: asyncpg.Connection, tenant_id: str, number: int) -> Shop:
@@ -348,6 +355,7 @@ async def stock(owner: asyncpg.Connection, tenant_id: str, number: int) -> Shop:
         webhook_id,
         canary,
     )
+    run_id, failure_id, other_failure_id = await _add_failures(owner, tenant_id, account_id, canary)
     return Shop(
         tenant_id,
         account_id,
@@ -360,7 +368,45 @@ async def stock(owner: asyncpg.Connection, tenant_id: str, number: int) -> Shop:
         write_id,
         webhook_id,
         delivery_id,
+        run_id,
+        failure_id,
+        other_failure_id,
     )
+
+
+async def _add_failures(
+    owner: asyncpg.Connection, tenant_id: str, account_id: UUID, canary: str
+) -> tuple[UUID, int, int]:
+    """A run, and two deliveries of it that wait for a person, with their problem."""
+    connection_id = await owner.fetchval(
+        "INSERT INTO crm_connections (tenant_id, kind, name) VALUES ($1, 'native', 'default') RETURNING id",
+        tenant_id,
+    )
+    run_id = await owner.fetchval(
+        "INSERT INTO sync_runs (tenant_id, account_id, stream, state, reason, finished_at) "
+        "VALUES ($1, $2, 'orders', 'failed', $3, now()) RETURNING id",
+        tenant_id,
+        account_id,
+        canary,
+    )
+    failures = await owner.fetch(
+        "INSERT INTO deliveries (tenant_id, connection_id, entity, external_id, run_id, payload, payload_hash, state, "
+        "reason_code, reason, request) SELECT $1, $2, 'lead', k, $3, jsonb_build_object('name', $4::text), '', 'parked', "
+        "'rejected', $4, jsonb_build_object('method', 'POST', 'path', '/', 'body', $4) "
+        "FROM unnest(ARRAY['kwork:order:404', 'kwork:order:405']) k RETURNING id",
+        tenant_id,
+        connection_id,
+        run_id,
+        canary,
+    )
+    await owner.execute(
+        "INSERT INTO crm_problems (tenant_id, connection_id, code, subject, detail) "
+        "VALUES ($1, $2, 'rejected', 'lead', $3)",
+        tenant_id,
+        connection_id,
+        canary,
+    )
+    return run_id, failures[0]["id"], failures[1]["id"]
 
 
 async def add_file_row(owner: asyncpg.Connection, tenant_id: str, name: str, content: bytes) -> UUID:

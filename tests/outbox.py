@@ -9,6 +9,8 @@ from typing import Any
 from app.core.database import Database
 from app.domain.crm import CrmConnector
 from app.repositories.connections import Connections, CrmConnection
+from app.repositories.crm_health import CrmHealth, CrmHealths
+from app.repositories.crm_problems import CrmProblems
 from app.repositories.deliveries import Deliveries, Outgoing
 from app.services.lead_payloads import buyer_contact, order_lead
 from app.services.push_deliveries import PushDeliveries
@@ -25,21 +27,41 @@ class Outbox:
         kind: str,
         connect: Callable[[str, CrmConnection], CrmConnector],
         lag: float,
+        tenant: str = TENANT,
     ) -> None:
-        self.database, self.kind = database, kind
+        self.database, self.kind, self.tenant = database, kind, tenant
         self.push = PushDeliveries(database, connect, kind=kind, concurrency=4, search_lag_seconds=lag)
 
     async def open(self) -> None:
         """The tenant is there."""
         async with self.database.shared() as connection:
-            await connection.execute("INSERT INTO tenants (id, name) VALUES ($1, $1)", TENANT)
+            await connection.execute("INSERT INTO tenants (id, name) VALUES ($1, $1)", self.tenant)
 
     async def queue(self, *orders: int, title: str = "Сайт", buyer: int = 7) -> None:
         items: list[Outgoing] = [buyer_contact(buyer, f"buyer{buyer}", None)]
         items += [order_lead(queued_order(order, title, buyer)) for order in orders]
-        async with self.database.tenant(TENANT) as scope:
+        async with self.database.tenant(self.tenant) as scope:
             connection = await Connections(scope).default(self.kind)
             await Deliveries(scope).enqueue(connection.id, None, items)
+
+    async def queue_items(self, *items: Outgoing) -> None:
+        async with self.database.tenant(self.tenant) as scope:
+            connection = await Connections(scope).default(self.kind)
+            await Deliveries(scope).enqueue(connection.id, None, items)
+
+    async def later(self) -> None:
+        """Everything is due now, and no CRM is left alone any more."""
+        async with self.database.tenant(self.tenant) as scope:
+            await scope.connection.execute("UPDATE crm_health SET paused_until = NULL")
+            await scope.connection.execute(
+                "UPDATE deliveries SET due_at = now() WHERE state IN ('retry', 'unknown', 'pending')"
+            )
+
+    async def open_problems(self) -> dict[tuple[str, str], int]:
+        """Code and subject of each, and how often it was met."""
+        async with self.database.tenant(self.tenant) as scope:
+            found, _ = await CrmProblems(scope).page(is_open=True, connection_id=None, limit=50)
+        return {(one.code, one.subject): one.count for one in found}
 
     async def queue_leads(self, count: int, *, with_contacts: bool = False) -> None:
         """More than fits into one batch; each lead names a contact of its own, or none."""
@@ -48,7 +70,7 @@ class Outbox:
         ]
         if with_contacts:
             items += [buyer_contact(n, f"buyer{n}", None) for n in range(1, count + 1)]
-        async with self.database.tenant(TENANT) as scope:
+        async with self.database.tenant(self.tenant) as scope:
             connection = await Connections(scope).default(self.kind)
             await Deliveries(scope).enqueue(connection.id, None, items)
 
@@ -58,8 +80,9 @@ class Outbox:
     async def drain(self) -> None:
         """Until nothing waits: time is moved instead of slept through."""
         for _ in range(20):
-            await self.push.drain(TENANT)
-            async with self.database.tenant(TENANT) as scope:
+            await self.push.drain(self.tenant)
+            async with self.database.tenant(self.tenant) as scope:
+                await scope.connection.execute("UPDATE crm_health SET paused_until = NULL")
                 moved = await scope.connection.execute(
                     "UPDATE deliveries SET due_at = now(), sent_at = sent_at - interval '30 seconds' "
                     "WHERE state IN ('retry', 'unknown', 'pending')"
@@ -67,8 +90,13 @@ class Outbox:
             if moved == "UPDATE 0":
                 return
 
+    async def health(self) -> CrmHealth | None:
+        async with self.database.tenant(self.tenant) as scope:
+            connection = await Connections(scope).default(self.kind)
+            return await CrmHealths(scope).of(connection.id)
+
     async def states(self) -> dict[str, str]:
-        async with self.database.tenant(TENANT) as scope:
+        async with self.database.tenant(self.tenant) as scope:
             rows = await scope.connection.fetch("SELECT external_id, state FROM deliveries ORDER BY id")
         return {row["external_id"]: row["state"] for row in rows}
 

@@ -19,6 +19,8 @@ from app.api.v1 import (
     auth,
     chat,
     chat_writes,
+    crm_failures,
+    crm_history,
     events,
     files,
     gig_writes,
@@ -107,6 +109,8 @@ def _add_routes(app: FastAPI) -> None:
         attachments,
         events,
         webhooks,
+        crm_history,
+        crm_failures,
     ):
         api.include_router(module.router)
     if importlib.util.find_spec("app.api.v1.crm_sync"):

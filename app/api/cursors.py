@@ -7,13 +7,16 @@ from __future__ import annotations
 import base64
 import binascii
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
+from uuid import UUID
 
 import orjson
 
 from app.domain.errors import Invalid
 from app.domain.listing import OrderKind, Position, Window
 from app.models.schemas import MAX_LIMIT, MAX_PAGE, PageQuery
+
+T = TypeVar("T")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -80,6 +83,46 @@ def message_position(cursor: str | None) -> tuple[datetime, int] | None:
 def message_cursor(position: tuple[datetime, int] | None) -> str | None:
     """Names the oldest message of a page."""
     return None if position is None else _encoded([_micros(position[0]), position[1]])
+
+
+def moment_position(cursor: str | None) -> tuple[datetime, UUID] | None:
+    """Moment and id of the row that a cursor names."""
+    if cursor is None:
+        return None
+    at, id_ = _parts(cursor, 2)
+    try:
+        moment = _moment(at)
+        if moment is None:
+            raise _malformed()
+        return moment, UUID(id_)
+    except (ValueError, OverflowError, TypeError, AttributeError):
+        raise _malformed() from None
+
+
+def moment_cursor(at: datetime, id_: UUID) -> str:
+    """Names a row by its moment and id."""
+    return _encoded([_micros(at), str(id_)])
+
+
+def cut(rows: list[T], limit: int) -> tuple[list[T], bool]:
+    """Of one row more than wanted: the wanted ones, and whether there are more."""
+    return rows[:limit], len(rows) > limit
+
+
+def number_position(cursor: str | None) -> int | None:
+    """The number of the row that a cursor names."""
+    if cursor is None:
+        return None
+    (number,) = _parts(cursor, 1)
+    try:
+        return _number(number)
+    except ValueError:
+        raise _malformed() from None
+
+
+def number_cursor(number: int) -> str:
+    """Names a row by its number."""
+    return _encoded([number])
 
 
 def _refuse_page(query: PageQuery) -> None:

@@ -46,6 +46,7 @@ class Pace:
     ) -> None:
         """``rate`` in requests per second; ``burst`` requests go out without waiting after a rest."""
         self._redis = redis_connection
+        self.rate = (rate, burst)
         self._key = f"pace:{key}"
         self._interval = 1 / rate if rate > 0 else 0.0
         self._burst = max(burst, 1)

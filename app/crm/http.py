@@ -7,11 +7,14 @@ about a third less CPU a call. What can go wrong is told in two words only: ``Un
 import asyncio
 import ssl
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import httpx2
+
+from app.crm.cleaning import Cleaner
+from app.crm.exchanges import call_begins
 
 Headers = Sequence[tuple[str, str]]
 Inflate = Callable[[bytes, int], bytes]
@@ -53,19 +56,65 @@ class Answer:
         return media == "application/json" or media.endswith("+json")
 
 
+class PacedTransport(httpx2.AsyncBaseTransport):
+    """A way out that has to be waited for. ``turn`` is awaited before an exchange begins, so that the wait is no
+    part of its deadline; it is set once the connector can tell its rate.
+    """
+
+    def __init__(self, inner: httpx2.AsyncBaseTransport | None = None) -> None:
+        self.inner = inner
+        """None: the connector's own pool."""
+        self.turn: Callable[[], Awaitable[None]] | None = None
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        raise NotImplementedError("FencedHttp sends through what is inside")
+
+    async def wait(self) -> None:
+        if self.turn is not None:
+            await self.turn()
+
+
 class FencedHttp:
     """A keep-alive pool of one connector; nothing of it is shared between tenants."""
 
-    def __init__(self, limits: Limits, transport: httpx2.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        transport: httpx2.AsyncBaseTransport | None = None,
+        cleaner: Callable[[], Cleaner] = Cleaner,
+    ) -> None:
+        """``cleaner`` takes the connection's secrets out of what is kept of an exchange."""
         self._limits = limits
-        self._transport = transport or pooled(limits)
+        self._paced = transport if isinstance(transport, PacedTransport) else None
+        inner = self._paced.inner if self._paced is not None else transport
+        self._transport = inner or pooled(limits)
+        self._cleaner = cleaner
         before_sending = limits.total_seconds / 3  # a slot, then a connection: over before the deadline
         self._extensions = {
             "timeout": {"connect": before_sending, "pool": before_sending, "read": None, "write": None}
         }
 
-    async def send(self, method: str, url: httpx2.URL, headers: Headers, body: bytes | None = None) -> Answer:
-        """The answer, whatever its status. Raises ``Unsent`` or ``Unclear``, whose texts hold no address."""
+    async def send(
+        self,
+        method: str,
+        url: httpx2.URL,
+        headers: Headers,
+        body: bytes | None = None,
+        *,
+        secret: bool = False,
+    ) -> Answer:
+        """The answer, whatever its status. Raises ``Unsent`` or ``Unclear``, whose texts hold no address.
+
+        ``secret``: the bodies are secrets themselves (tokens), so that nothing is kept of them.
+        """
+        if self._paced is not None:
+            await self._paced.wait()
+        call = call_begins(method, url.raw_path, body, self._cleaner, secret=secret)
+        answer = await self._exchange(method, url, headers, body)
+        call.answered(answer.status, answer.body)
+        return answer
+
+    async def _exchange(self, method: str, url: httpx2.URL, headers: Headers, body: bytes | None) -> Answer:
         request = self._request(method, url, headers, body)
         try:
             async with asyncio.timeout(self._limits.total_seconds):

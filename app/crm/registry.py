@@ -1,19 +1,26 @@
 """The CRMs this service can speak to: one line a kind. The contract suite runs over this table."""
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
+from app.core.pace import Pace
 from app.crm.amocrm import AmoConnector, AmoSettings
 from app.crm.bitrix24 import Bitrix24Connector, Bitrix24Settings
 from app.crm.guarded import GuardedTransport
+from app.crm.http import PacedTransport
 from app.crm.native import NativeConnector, NativeSettings
 from app.crm.profile import ProfileSettings, profile_connector
-from app.domain.crm import CrmConnector
+from app.domain.crm import CallRate, CrmConnector, HasCallRate
 from app.domain.tokens import TokenKeeper
 from app.outside.addresses import AddressGuard
+
+Pacing = Callable[[str, CallRate], Callable[[], Awaitable[None]]]
+"""Of the name of a limit and its rate: what is awaited before each call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +30,36 @@ class CrmKind:
     settings_model: type[BaseModel]
     build: Callable[..., CrmConnector]
     """Of settings; with ``keeps_tokens`` of settings and a ``TokenKeeper | None``."""
+    limited_by: Callable[..., str]
+    """Of settings: whose calls the vendor counts together. Connections that answer alike share one limit."""
     keeps_tokens: bool = False
 
 
+def _integration(settings: AmoSettings) -> str:
+    """7 a second per integration [doc]; a long-lived token belongs to one."""
+    oauth, key = settings.oauth, settings.api_key
+    named = oauth.client_id if oauth is not None else key.get_secret_value() if key is not None else ""
+    return f"{settings.base_url} {named}"
+
+
+def _portal(settings: Bitrix24Settings) -> str:
+    """Per portal and address of the caller [doc limits], whatever the webhook."""
+    return urlsplit(settings.webhook_url.get_secret_value()).netloc
+
+
+def _key(settings: NativeSettings) -> str:
+    return f"{settings.base_url} {settings.api_key.get_secret_value()}"
+
+
+def _profiled(settings: ProfileSettings) -> str:
+    return " ".join((settings.root, *sorted(settings.secret_texts.values())))
+
+
 CRM_KINDS: Final[Mapping[str, CrmKind]] = {
-    "amocrm": CrmKind(AmoSettings, AmoConnector, keeps_tokens=True),
-    "bitrix24": CrmKind(Bitrix24Settings, Bitrix24Connector),
-    "native": CrmKind(NativeSettings, NativeConnector),
-    "profile": CrmKind(ProfileSettings, profile_connector),
+    "amocrm": CrmKind(AmoSettings, AmoConnector, _integration, keeps_tokens=True),
+    "bitrix24": CrmKind(Bitrix24Settings, Bitrix24Connector, _portal),
+    "native": CrmKind(NativeSettings, NativeConnector, _key),
+    "profile": CrmKind(ProfileSettings, profile_connector, _profiled),
 }
 
 
@@ -45,12 +74,22 @@ def build_connector(
     keeper: TokenKeeper | None = None,
     *,
     guard: AddressGuard | None = None,
+    pacing: Pacing | None = None,
 ) -> CrmConnector:
-    """A fresh connector of one tenant; with a ``guard`` where the tenant chose the address. Raises ``KeyError``
+    """A fresh connector of one tenant; with a ``guard`` where the tenant chose the address. Every call waits for its
+    turn by ``pacing`` where the vendor names a rate; without it this connector alone keeps to the rate. Raises ``KeyError``
     for an unknown kind, pydantic's ``ValidationError`` (without values) for settings that do not fit, and plain
     ``ValueError`` where they need a ``keeper`` of OAuth tokens and none is given."""
     entry = CRM_KINDS[kind]
     model = entry.settings_model.model_validate(settings)
     own = {"keeper": keeper} if entry.keeps_tokens else {}
-    guarded = {} if guard is None else {"transport": GuardedTransport(guard)}
-    return entry.build(model, **own, **guarded)
+    way_out = PacedTransport(GuardedTransport(guard) if guard is not None else None)
+    connector = entry.build(model, **own, transport=way_out)
+    if isinstance(connector, HasCallRate):
+        limit = hashlib.sha256(entry.limited_by(model).encode()).hexdigest()
+        way_out.turn = (pacing or _alone)(f"crm:{kind}:{limit}", connector.call_rate)
+    return connector
+
+
+def _alone(name: str, rate: CallRate) -> Callable[[], Awaitable[None]]:
+    return Pace(None, name, rate=rate.per_second, burst=rate.burst)

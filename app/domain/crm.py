@@ -21,6 +21,8 @@ class Entity(StrEnum):
 
     LEAD = "lead"
     CONTACT = "contact"
+    NOTE = "note"
+    """A line on a lead's timeline; CRMs keep no key of ours on it, so it is never looked up."""
 
 
 class LeadStatus(StrEnum):
@@ -147,8 +149,22 @@ class LeadChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Exchange:
+    """What a CRM was asked and what it answered, for a person to judge; without secrets, bodies cut."""
+
+    method: str
+    path: str
+    """Path and query, without scheme and host."""
+    body: str | None = None
+    status: int | None = None
+    """None: no whole answer came."""
+    answer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CallRate:
-    """What the vendor allows a connection: calls a second on the long run, and how many at once."""
+    """What the vendor allows a connection: calls a second on the long run (0: it names no limit), and how many at
+    once."""
 
     per_second: float
     burst: int

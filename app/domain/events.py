@@ -27,6 +27,7 @@ class EventType(StrEnum):
     ACCOUNT_STATE_CHANGED = "account.state_changed"
     WRITE_SETTLED = "write.settled"
     SYNC_RUN_FINISHED = "sync_run.finished"
+    CRM_CONNECTION_CHANGED = "crm_connection.changed"
 
 
 TEST_TYPE = "webhook.test"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.models.failure_schemas import ProblemOut
 from app.models.schemas import Exact, Line, Roubles
 
 Kind = Literal["order", "project", "gig", "dialog", "offer"]
@@ -80,8 +81,10 @@ class RunOut(BaseModel):
         examples=["layout_changed"],
     )
     reason: str | None = Field(description="A Russian sentence: what happened and what to do.")
+    checkpoint: dict[str, Any] = Field(description="How far it had read; the next run goes on from here.")
     started_at: datetime
     finished_at: datetime | None
+    duration_seconds: float | None = Field(description="Null while it goes on.")
 
 
 class SyncAnswer(BaseModel):
@@ -99,6 +102,10 @@ class StreamOut(BaseModel):
     last_run: RunOut
     last_success_at: datetime | None
     lag_seconds: float | None
+    waiting: int = Field(description="Deliveries its runs queued that have not reached the CRM yet.")
+    parked: int = Field(description="Those of them that wait for a person.")
+    oldest_unsettled_seconds: float | None = Field(description="Age of the oldest that waits.")
+    next_run_at: datetime | None = Field(description="Null: not scheduled.")
 
 
 class AccountStatusOut(BaseModel):
@@ -109,6 +116,26 @@ class AccountStatusOut(BaseModel):
     state: str
     state_code: str | None
     state_detail: str | None
+
+
+class ConnectionStatusOut(BaseModel):
+    """A CRM: whether it answers, and what waits for it."""
+
+    id: UUID
+    kind: str = Field(examples=["amocrm"])
+    name: str
+    ok: bool | None = Field(description="Null before the first call.")
+    at: datetime | None = Field(description="When it last told something.")
+    code: str | None = Field(examples=["auth_expired"])
+    detail: str | None
+    failures: int = Field(description="In a row.")
+    left_alone_since: datetime | None = Field(
+        description="The CRM did not answer: only a probe leaves now and then. Null: it is not left alone."
+    )
+    paused_until: datetime | None = Field(description="No call leaves before.")
+    waiting: int
+    parked: int
+    oldest_unsettled_seconds: float | None
 
 
 class ParkedOut(BaseModel):
@@ -139,7 +166,7 @@ class ExchangeOut(BaseModel):
 
 
 class CrmOut(BaseModel):
-    """Whether the CRM answered the last time it was asked; ``ok`` is null before that."""
+    """Whether the first of ``connections`` answered the last time it was asked; ``ok`` is null before that."""
 
     configured: bool
     ok: bool | None
@@ -157,3 +184,5 @@ class SyncStatusOut(BaseModel):
     deliveries: DeliveriesOut
     exchange: ExchangeOut
     crm: CrmOut
+    connections: list[ConnectionStatusOut]
+    problems: list[ProblemOut] = Field(description="Open ones, last seen first; at most 20.")

@@ -1,19 +1,21 @@
 """The outbox to the CRM and the links that keep one record per key.
 
 States: ``pending`` → ``in_flight`` → ``done`` | ``retry`` (at ``due_at``) | ``unknown`` (may have happened: look
-up first) | ``parked`` (a person must look). A delivery is claimed, that is marked ``in_flight`` and committed,
+up first) | ``parked`` (a person must look) → ``discarded`` (shall not be sent, until its content changes). A delivery is claimed, that is marked ``in_flight`` and committed,
 before its first byte leaves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from app.core.database import TenantConnection
-from app.domain.crm import Entity
+from app.domain.content import plain
+from app.domain.crm import Entity, Exchange
+from app.repositories.delivery_statements import CLAIM, CLAIM_NOTES, DROP, ENQUEUE, SETTLE, UNTIL_DUE
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,13 @@ class Claimed:
     """CRM id of the lead's contact, when it is linked."""
     contact_open: bool
     """True while there is no contact yet, but its own delivery may still succeed by itself."""
+    lead_id: str | None = None
+    """CRM id of the lead that a note belongs to."""
+
+    @property
+    def is_unclear(self) -> bool:
+        """It may be in the CRM already, and nobody knows where."""
+        return self.was_unknown and self.crm_id is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +81,8 @@ class Settled:
     looked_up: bool = False
     sent: bool = True
     """False: nothing was tried, so the attempt is not counted."""
+    exchange: Exchange | None = field(default=None, repr=False)
+    """What was asked and answered last, where it did not end well."""
 
 
 class Deliveries:
@@ -81,10 +92,18 @@ class Deliveries:
         self._connection = scope.connection
         self._tenant_id = scope.tenant_id
 
-    async def enqueue(self, connection_id: UUID, run_id: UUID | None, items: Sequence[Outgoing]) -> int:
+    async def enqueue(
+        self,
+        connection_id: UUID,
+        run_id: UUID | None,
+        items: Sequence[Outgoing],
+        *,
+        cause: str | None = None,
+    ) -> int:
         """Adds what the CRM does not have in this form yet; returns how many deliveries wait because of it.
 
-        A waiting delivery of the same key takes the newer payload. A parked one wakes up when its payload changed.
+        A waiting delivery of the same key takes the newer payload. A parked or discarded one wakes up when its
+        payload changed. ``cause``: ``run``, ``person`` or ``search``; without it a run's if there is one.
         """
         rows = [
             {
@@ -96,14 +115,40 @@ class Deliveries:
             }
             for item in items
         ]
-        count: int = await self._connection.fetchval(_ENQUEUE, self._tenant_id, connection_id, run_id, rows)
+        why = cause or ("run" if run_id is not None else "person")
+        count: int = await self._connection.fetchval(
+            ENQUEUE, self._tenant_id, connection_id, run_id, rows, why
+        )
         return count
 
+    async def drop(
+        self, connection_id: UUID, run_id: UUID | None, items: Sequence[Outgoing], code: str, reason: str
+    ) -> int:
+        """Writes down that these are not sent, and why; once for each content. Returns how many are new."""
+        rows = [
+            {
+                "entity": item.entity.value,
+                "external_id": item.external_id,
+                "payload": item.payload,
+                "payload_hash": item.payload_hash.hex(),
+            }
+            for item in items
+        ]
+        status = await self._connection.execute(
+            DROP, self._tenant_id, connection_id, run_id, rows, code, reason
+        )
+        return int(status.split()[-1])
+
     async def enqueue_to(
-        self, connection_ids: Sequence[UUID], run_id: UUID | None, items: Sequence[Outgoing]
+        self,
+        connection_ids: Sequence[UUID],
+        run_id: UUID | None,
+        items: Sequence[Outgoing],
+        *,
+        cause: str | None = None,
     ) -> int:
         """The same, for each of these connections."""
-        return sum([await self.enqueue(connection_id, run_id, items) for connection_id in connection_ids])
+        return sum([await self.enqueue(each, run_id, items, cause=cause) for each in connection_ids])
 
     async def release(self, connection_id: UUID, run_id: UUID | None = None) -> None:
         """What is held for that run leaves now, and so does what is held for runs whose worker died."""
@@ -118,9 +163,13 @@ class Deliveries:
         )
 
     async def claim(self, connection_id: UUID, epoch: int, entity: Entity, limit: int) -> list[Claimed]:
-        """Marks due deliveries ``in_flight`` under ``epoch``. Commit before acting on them."""
+        """Marks due deliveries ``in_flight`` under ``epoch``. Commit before acting on them.
+
+        Of a lead's notes only the oldest that waits, once the lead is linked.
+        """
+        statement = CLAIM_NOTES if entity is Entity.NOTE else CLAIM
         rows = await self._connection.fetch(
-            _CLAIM, self._tenant_id, connection_id, epoch, entity.value, limit
+            statement, self._tenant_id, connection_id, epoch, entity.value, limit
         )
         return [Claimed(**{**row, "entity": Entity(row["entity"])}) for row in rows]
 
@@ -150,38 +199,25 @@ class Deliveries:
                 "reason": item.reason,
                 "looked_up": int(item.looked_up),
                 "sent": int(item.sent),
+                **_shown(item.exchange),
             }
             for item in settled
         ]
-        count: int = await self._connection.fetchval(_SETTLE, self._tenant_id, connection_id, epoch, rows)
+        count: int = await self._connection.fetchval(SETTLE, self._tenant_id, connection_id, epoch, rows)
         return count
 
     async def seconds_until_due(self, connection_id: UUID) -> float | None:
-        """Seconds until the next delivery is due (0 when one is); ``None`` when none waits."""
-        seconds: float | None = await self._connection.fetchval(
-            "SELECT greatest(0, extract(epoch FROM min(due_at) - now()))::float FROM deliveries "
-            "WHERE tenant_id = $1 AND connection_id = $2 AND state IN ('pending', 'retry', 'unknown', 'in_flight') "
-            "HAVING count(*) > 0",
-            self._tenant_id,
-            connection_id,
-        )
+        """Seconds until the next delivery may leave (0 when one may now): it is due, and its CRM is not left alone;
+        ``None`` when none waits. Notes that wait for their lead or for an older note do not count.
+        """
+        seconds: float | None = await self._connection.fetchval(UNTIL_DUE, self._tenant_id, connection_id)
         return seconds
 
-    async def run_counts(self, run_id: UUID) -> dict[str, int]:
-        """How the deliveries of a run stand: by outcome when done, ``parked``, and ``waiting`` for the rest."""
-        rows = await self._connection.fetch(
-            "SELECT CASE state WHEN 'done' THEN outcome WHEN 'parked' THEN 'parked' ELSE 'waiting' END AS word, "
-            "count(*) AS n FROM deliveries WHERE tenant_id = $1 AND run_id = $2 GROUP BY 1",
-            self._tenant_id,
-            run_id,
-        )
-        return {row["word"]: row["n"] for row in rows}
-
     async def run_outcomes(self, run_id: UUID) -> dict[str, dict[str, int]]:
-        """The same, per entity (``lead``, ``contact``)."""
+        """How the deliveries of a run stand, per entity: by outcome when done, ``parked``, ``discarded``, else ``waiting``."""
         rows = await self._connection.fetch(
-            "SELECT entity, CASE state WHEN 'done' THEN outcome WHEN 'parked' THEN 'parked' ELSE 'waiting' END AS word, "
-            "count(*) AS n FROM deliveries WHERE tenant_id = $1 AND run_id = $2 GROUP BY 1, 2",
+            "SELECT entity, CASE state WHEN 'done' THEN outcome WHEN 'parked' THEN 'parked' "
+            "WHEN 'discarded' THEN 'discarded' ELSE 'waiting' END AS word, count(*) AS n FROM deliveries WHERE tenant_id = $1 AND run_id = $2 GROUP BY 1, 2",
             self._tenant_id,
             run_id,
         )
@@ -201,7 +237,7 @@ class Deliveries:
             LEFT JOIN crm_links l ON l.tenant_id = $1 AND l.connection_id = $2 AND l.entity = $3
                                  AND l.external_id = k.external_id
             LEFT JOIN deliveries d ON d.tenant_id = $1 AND d.connection_id = $2 AND d.entity = $3
-                                  AND d.external_id = k.external_id AND d.state <> 'done'
+                                  AND d.external_id = k.external_id AND d.state NOT IN ('done', 'discarded')
             """,
             self._tenant_id,
             connection_id,
@@ -218,7 +254,7 @@ class Deliveries:
         )
         oldest: float | None = await self._connection.fetchval(
             "SELECT extract(epoch FROM now() - min(created_at))::float FROM deliveries "
-            "WHERE tenant_id = $1 AND state NOT IN ('done', 'parked')",
+            "WHERE tenant_id = $1 AND state IN ('pending', 'retry', 'unknown', 'in_flight')",
             self._tenant_id,
         )
         counts: dict[str, dict[str, int]] = {}
@@ -226,113 +262,11 @@ class Deliveries:
             counts.setdefault(row["entity"], {})[row["state"]] = row["n"]
         return {"counts": counts, "oldest_unsettled_seconds": oldest}
 
-    async def failures(self, limit: int) -> list[dict[str, Any]]:
-        """Parked deliveries, newest first: each with its reason."""
-        rows = await self._connection.fetch(
-            "SELECT id, entity, external_id, reason_code, reason, attempts, created_at FROM deliveries "
-            "WHERE tenant_id = $1 AND state = 'parked' ORDER BY id DESC LIMIT $2",
-            self._tenant_id,
-            limit,
-        )
-        return [dict(row) for row in rows]
 
-
-_ENQUEUE = """
-WITH incoming AS (
-    SELECT DISTINCT ON (i.entity, i.external_id) i.entity, i.external_id, i.payload,
-           decode(i.payload_hash, 'hex') AS hash, i.hold_seconds
-    FROM jsonb_to_recordset($4::jsonb) AS i (
-        entity text, external_id text, payload jsonb, payload_hash text, hold_seconds float)
-), needed AS (
-    SELECT i.*, CASE WHEN l.crm_id IS NULL THEN i.hold_seconds ELSE 0 END AS held FROM incoming i
-    LEFT JOIN crm_links l ON l.tenant_id = $1 AND l.connection_id = $2 AND l.entity = i.entity
-                         AND l.external_id = i.external_id
-    WHERE l.payload_hash IS DISTINCT FROM i.hash
-       OR EXISTS (SELECT 1 FROM deliveries d
-                  WHERE d.tenant_id = $1 AND d.connection_id = $2 AND d.entity = i.entity
-                    AND d.external_id = i.external_id AND d.state <> 'done')
-), queued AS (
-    INSERT INTO deliveries AS d (
-        tenant_id, connection_id, entity, external_id, run_id, payload, payload_hash, due_at)
-    SELECT $1::text, $2::uuid, n.entity, n.external_id, $3::uuid, n.payload, n.hash,
-           now() + make_interval(secs => n.held)
-    FROM needed n
-    ON CONFLICT (tenant_id, connection_id, entity, external_id) WHERE state <> 'done' DO UPDATE SET
-        run_id = coalesce(excluded.run_id, d.run_id), payload = excluded.payload,
-        payload_hash = excluded.payload_hash,
-        state = CASE WHEN d.state = 'parked' AND d.payload_hash <> excluded.payload_hash
-                     THEN CASE WHEN d.reason_code = 'unclear_outcome' THEN 'unknown' ELSE 'pending' END
-                     ELSE d.state END,
-        due_at = CASE WHEN d.state = 'parked' AND d.payload_hash <> excluded.payload_hash
-                      THEN now()
-                      WHEN d.state = 'pending' AND d.attempts = 0 THEN least(d.due_at, excluded.due_at)
-                      ELSE d.due_at END
-    RETURNING 1
-)
-SELECT count(*) FROM queued
-"""
-
-# Links are looked up one by one, with every column of their key: joined, a planner that has not seen the tables
-# grow yet compares each claimed row with each link. For the same reason the open contact is named by what its index
-# (deliveries_open) covers.
-_CLAIM = """
-WITH due AS (
-    SELECT d.tenant_id, d.id, d.state = 'unknown' AS was_unknown FROM deliveries d
-    WHERE d.tenant_id = $1 AND d.connection_id = $2 AND d.entity = $4
-      AND d.state IN ('pending', 'retry', 'unknown') AND d.due_at <= now()
-    ORDER BY d.due_at LIMIT $5
-    FOR UPDATE SKIP LOCKED
-), claimed AS (
-    UPDATE deliveries d SET state = 'in_flight', epoch = $3, attempts = d.attempts + 1,
-        sent_at = CASE WHEN due.was_unknown THEN d.sent_at ELSE now() END,
-        sent_hash = CASE WHEN due.was_unknown THEN d.sent_hash ELSE d.payload_hash END
-    FROM due WHERE d.tenant_id = due.tenant_id AND d.id = due.id
-    RETURNING d.id, d.entity, d.external_id, d.payload, d.payload_hash, d.attempts, d.lookups,
-              extract(epoch FROM now() - d.sent_at)::float AS unclear_seconds, d.sent_hash, due.was_unknown
-)
-SELECT c.*, l.crm_id, l.payload_hash AS linked_hash, k.crm_id AS contact_id,
-       k.crm_id IS NULL AND EXISTS (
-           SELECT 1 FROM deliveries o
-           WHERE o.tenant_id = $1 AND o.connection_id = $2 AND o.entity = 'contact'
-             AND o.external_id = c.payload ->> 'contact_external_id'
-             AND o.state <> 'done' AND o.state <> 'parked') AS contact_open
-FROM claimed c
-LEFT JOIN LATERAL (
-    SELECT i.crm_id, i.payload_hash FROM crm_links i
-    WHERE i.tenant_id = $1 AND i.connection_id = $2 AND i.entity = c.entity AND i.external_id = c.external_id
-    LIMIT 1) l ON true
-LEFT JOIN LATERAL (
-    SELECT i.crm_id FROM crm_links i
-    WHERE i.tenant_id = $1 AND i.connection_id = $2 AND i.entity = 'contact'
-      AND i.external_id = c.payload ->> 'contact_external_id'
-    LIMIT 1) k ON true
-ORDER BY c.id
-"""
-
-# A payload that changed while the older one was on its way goes out next: the row is pending again. What became unclear
-# may have reached the CRM as late as now: since the claim it waited for its turn, and then for an answer.
-_SETTLE = """
-WITH settled AS (
-    SELECT s.*, decode(s.link_hash, 'hex') AS hash
-    FROM jsonb_to_recordset($4::jsonb) AS s (
-        id bigint, state text, outcome text, crm_id text, link_hash text, delay float, reason_code text,
-        reason text, looked_up integer, sent integer)
-), updated AS (
-    UPDATE deliveries d SET
-        state = CASE WHEN s.state = 'done' AND d.payload_hash <> d.sent_hash THEN 'pending' ELSE s.state END,
-        outcome = s.outcome, reason_code = s.reason_code, reason = s.reason,
-        attempts = d.attempts - (1 - s.sent), lookups = CASE WHEN s.state = 'done' THEN 0 ELSE d.lookups + s.looked_up END,
-        due_at = now() + make_interval(secs => s.delay),
-        sent_at = CASE WHEN s.state = 'unknown' AND s.sent = 1 AND s.looked_up = 0 THEN now() ELSE d.sent_at END,
-        settled_at = CASE WHEN s.state IN ('done', 'parked') THEN now() END
-    FROM settled s
-    WHERE d.tenant_id = $1 AND d.connection_id = $2 AND d.id = s.id AND d.state = 'in_flight' AND d.epoch = $3
-    RETURNING d.entity, d.external_id, s.crm_id, s.hash
-), linked AS (
-    INSERT INTO crm_links AS l (tenant_id, connection_id, entity, external_id, crm_id, payload_hash)
-    SELECT $1::text, $2::uuid, u.entity, u.external_id, u.crm_id, u.hash FROM updated u WHERE u.crm_id IS NOT NULL
-    ON CONFLICT (tenant_id, connection_id, entity, external_id) DO UPDATE SET
-        crm_id = excluded.crm_id, payload_hash = excluded.payload_hash, updated_at = now()
-)
-SELECT count(*) FROM updated
-"""
+def _shown(exchange: Exchange | None) -> dict[str, Any]:
+    """The two halves of an exchange, as they are stored."""
+    if exchange is None:
+        return {"request": None, "answer": None}
+    told = plain(exchange)
+    answer = {"status": told["status"], "body": told["answer"]} if exchange.status is not None else None
+    return {"request": {name: told[name] for name in ("method", "path", "body")}, "answer": answer}

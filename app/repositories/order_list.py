@@ -42,7 +42,7 @@ _LEAD_JOINS = (
     f"LEFT JOIN crm_links l ON l.tenant_id = $1 AND l.connection_id = {_CONNECTION} AND l.entity = 'lead' "
     "  AND l.external_id = 'kwork:' || p.kind || ':' || p.id "
     f"LEFT JOIN deliveries d ON d.tenant_id = $1 AND d.connection_id = {_CONNECTION} AND d.entity = 'lead' "
-    "  AND d.external_id = 'kwork:' || p.kind || ':' || p.id AND d.state <> 'done'"
+    "  AND d.external_id = 'kwork:' || p.kind || ':' || p.id AND d.state NOT IN ('done', 'discarded')"
 )
 _LEAD_COLUMNS = "l.crm_id AS lead_id, d.state AS lead_state, d.reason AS lead_reason"
 

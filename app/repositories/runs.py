@@ -32,6 +32,17 @@ class Run:
     finished_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Empty fields do not filter."""
+
+    account_id: UUID | None = None
+    stream: str | None = None
+    state: str | None = None
+    since: datetime | None = None
+    """Started then or later."""
+
+
 class Runs:
     """Sync runs of one tenant."""
 
@@ -156,6 +167,15 @@ class Runs:
         )
         return [Run(**row) for row in rows]
 
+    async def page(
+        self, wanted: RunFilter, limit: int, after: tuple[datetime, UUID] | None = None
+    ) -> tuple[list[Run], int]:
+        """Newest first, after the one of that moment and id; and how many there are in all."""
+        given = (self._tenant_id, wanted.account_id, wanted.stream, wanted.state, wanted.since)
+        rows = await self._connection.fetch(_PAGE, *given, limit, *(after or (None, None)))
+        total: int = await self._connection.fetchval(_TOTAL, *given)
+        return [Run(**row) for row in rows], total
+
     async def latest(self) -> list[Run]:
         """The last run of every account and stream; one that lost its worker shows as ``interrupted``."""
         rows = await self._connection.fetch(
@@ -184,3 +204,13 @@ _RUN = (
     "THEN 'interrupted' ELSE state END AS state, "
     "counts, checkpoint, reason_code, reason, started_at, finished_at"
 )
+_WANTED = (
+    f"FROM (SELECT {_RUN} FROM sync_runs WHERE tenant_id = $1) AS r "  # noqa: S608
+    "WHERE ($2::uuid IS NULL OR account_id = $2) AND ($3::text IS NULL OR stream = $3) "
+    "AND ($4::text IS NULL OR state = $4) AND ($5::timestamptz IS NULL OR started_at >= $5)"
+)
+_PAGE = (
+    f"SELECT * {_WANTED} AND ($7::timestamptz IS NULL OR (started_at, id) < ($7, $8::uuid)) "
+    "ORDER BY started_at DESC, id DESC LIMIT $6"
+)
+_TOTAL = f"SELECT count(*) {_WANTED}"

@@ -18,6 +18,8 @@ from app.services.manage_webhooks import ManageWebhooks
 from app.services.read_attachments import ReadAttachments
 from app.services.read_categories import Categories
 from app.services.receive_files import ReceiveFiles
+from app.services.sync_history import SyncHistory
+from app.services.work_on_failures import WorkOnFailures
 from app.services.writes import WritesService
 
 log = logging.getLogger(__name__)
@@ -98,6 +100,8 @@ class Services:
     push_leads: PushLeads
     read_account: ReadAccount
     sync: Any
+    sync_history: SyncHistory
+    failures: WorkOnFailures
     files: Files
     receive_files: ReceiveFiles
     attachments: ReadAttachments

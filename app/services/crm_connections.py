@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from app.core.pace import Pace
+from app.core.redis import RedisConnection
 from app.core.settings import Settings
 from app.crm.profile import named_by, profile_in
 from app.crm.registry import build_connector, check_settings
-from app.domain.crm import CrmConnector
+from app.domain.crm import CallRate, CrmConnector
 from app.domain.errors import Conflict
 from app.repositories.connections import CrmConnection
 
@@ -18,8 +20,11 @@ FIRST_TENANT: Final = "default"
 class CrmConnectors:
     """Builds a fresh connector per tenant: none is ever shared."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, redis: RedisConnection | None = None) -> None:
+        """``redis`` shares the pace towards a CRM between workers; without it each process keeps its own."""
         self._settings = settings
+        self._redis = redis
+        self._paces: dict[str, Pace] = {}
         self.kind = settings.crm_kind
 
     @property
@@ -47,7 +52,16 @@ class CrmConnectors:
     def connect(self, tenant_id: str, connection: CrmConnection) -> CrmConnector:
         """Close it with ``aclose`` after use."""
         self.require()
-        return build_connector(connection.kind, _GIVEN[connection.kind](self._settings, tenant_id))
+        given = _GIVEN[connection.kind](self._settings, tenant_id)
+        return build_connector(connection.kind, given, pacing=self.pace_of)
+
+    def pace_of(self, limit: str, rate: CallRate) -> Pace:
+        """The one pace of this process for a limit: connectors that share the limit share it."""
+        pace = self._paces.get(limit)
+        if pace is None or pace.rate != (rate.per_second, rate.burst):
+            pace = Pace(self._redis, limit, rate=rate.per_second, burst=rate.burst)
+            self._paces[limit] = pace
+        return pace
 
 
 def _native(settings: Settings, tenant_id: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from app.domain.content import content_hash, plain
-from app.domain.crm import Contact, Entity, Lead, LeadStatus
+from app.domain.crm import Contact, Entity, Lead, LeadStatus, Note
 from app.domain.kwork import OrderStatus, ProjectStatus
 from app.repositories.deliveries import Outgoing
 
@@ -126,6 +126,17 @@ def lead_of(payload: Mapping[str, Any], contact_id: str | None) -> Lead:
 def contact_of(payload: Mapping[str, Any]) -> Contact:
     """Back from the stored payload."""
     return Contact(**payload)
+
+
+def message_note(message_id: int, lead_key: str, text: str, at: datetime) -> Outgoing:
+    """A message on the timeline of a lead; ``at``: aware, UTC, when it was sent on Kwork."""
+    payload = {**plain(Note(f"kwork:message:{message_id}", text, at)), "lead_external_id": lead_key}
+    return Outgoing(Entity.NOTE, payload["external_id"], payload, content_hash(payload))
+
+
+def note_of(payload: Mapping[str, Any]) -> Note:
+    """Back from the stored payload."""
+    return Note(payload["external_id"], payload["text"], datetime.fromisoformat(payload["at"]))
 
 
 def _outgoing(entity: Entity, record: Lead | Contact) -> Outgoing:

@@ -1,4 +1,4 @@
-"""Sync runs: starting, waiting, and the truth about where things stand."""
+"""Sync runs: starting and waiting. Where things stand is told by ``sync_history``."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -26,13 +25,11 @@ from app.repositories.deliveries import Deliveries
 from app.repositories.leases import LeaseLost, Leases
 from app.repositories.markets import Markets
 from app.repositories.runs import Run, Runs
-from app.repositories.shared_reads import PROJECTS as EXCHANGE
-from app.repositories.shared_reads import SharedReads
 from app.services.account_states import layout_reading
 from app.services.connect_account import ConnectAccount
 from app.services.crm_connections import CrmConnectors
 from app.services.kwork_client import KworkClient
-from app.services.push_deliveries import STOP_SECONDS, CrmHealth, PushDeliveries
+from app.services.push_deliveries import STOP_SECONDS, PushDeliveries
 from app.services.push_leads import queue_projects
 from app.services.read_exchange import ReadExchange
 from app.services.read_offers import ReadOffers
@@ -70,44 +67,6 @@ class SyncRequest:
     def described(self) -> dict[str, Any]:
         """What a resumed run must have asked for, too."""
         return {"kinds": list(self.kinds), "create_leads": self.create_leads, "filters": plain(self.filters)}
-
-
-@dataclass(frozen=True, slots=True)
-class StreamStatus:
-    """One account's stream. ``lag_seconds`` counts from the end of the last complete run."""
-
-    account_id: UUID | None
-    stream: str
-    last_run: Run
-    last_success_at: datetime | None
-    lag_seconds: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class AccountStatus:
-    """An account's state as Kwork left it."""
-
-    id: UUID
-    title: str
-    state: str
-    state_code: str | None
-    state_detail: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class SyncStatus:
-    """All that ``GET crm-sync/sync-status`` tells; from the tables, not from memory, but for the CRM's health."""
-
-    streams: tuple[StreamStatus, ...]
-    accounts: tuple[AccountStatus, ...]
-    deliveries: dict[str, dict[str, int]]
-    oldest_unsettled_seconds: float | None
-    parked: list[dict[str, Any]]
-    exchange_state: str | None
-    exchange_read_at: datetime | None
-    crm_configured: bool
-    crm: CrmHealth | None
-    at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 class Sync:
@@ -182,35 +141,6 @@ class Sync:
         if tasks:
             await asyncio.wait(tasks, timeout=STOP_SECONDS)
 
-    async def status(self, tenant_id: str) -> SyncStatus:
-        """Where everything of the tenant stands."""
-        now = datetime.now(UTC)
-        async with self._database.tenant(tenant_id) as scope:
-            latest, done = await Runs(scope).latest(), await Runs(scope).last_done()
-            summary = await Deliveries(scope).summary()
-            parked = await Deliveries(scope).failures(20)
-            accounts, _ = await Accounts(scope).list(limit=_MOST_ACCOUNTS, offset=0)
-            exchange = await SharedReads(scope.connection, EXCHANGE).last()
-            live = await Connections(scope).live(self._connectors.kind) if self._connectors.configured else ()
-        streams = []
-        for run in latest:
-            ended = done.get((run.account_id, run.stream))
-            lag = (now - ended).total_seconds() if ended else None
-            streams.append(StreamStatus(run.account_id, run.stream, run, ended, lag))
-        return SyncStatus(
-            streams=tuple(streams),
-            accounts=tuple(
-                AccountStatus(a.id, a.title, a.state.value, a.state_code, a.state_detail) for a in accounts
-            ),
-            deliveries=summary["counts"],
-            oldest_unsettled_seconds=summary["oldest_unsettled_seconds"],
-            parked=parked,
-            exchange_state=exchange.state if exchange else None,
-            exchange_read_at=exchange.finished_at if exchange else None,
-            crm_configured=self._connectors.configured,
-            crm=next((self._deliveries.health.get(connection.id) for connection in live), None),
-        )
-
     async def _accounts_of(self, tenant_id: str, account_id: UUID | None) -> list[UUID]:
         if account_id is not None:
             account = await self._accounts.get_account(tenant_id, account_id)
@@ -246,9 +176,7 @@ class Sync:
                 live = await Connections(scope).live(self._connectors.kind)
                 targets = tuple(connection.id for connection in live)
         if lease is not None:
-            going = RunScope(
-                tenant_id, request.account_id, lease, targets, checkpoint=dict(run.checkpoint)
-            )
+            going = RunScope(tenant_id, request.account_id, lease, targets, checkpoint=dict(run.checkpoint))
             task = asyncio.create_task(self._run(going, stream, request), name=f"run {run.id}")
             self._tasks[run.id] = task
             task.add_done_callback(lambda _: self._tasks.pop(run.id, None))

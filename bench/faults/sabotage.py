@@ -35,7 +35,7 @@ def no_unique_intents() -> None:
     from app.repositories import deliveries
 
     conflict = r"ON CONFLICT \(tenant_id, connection_id, entity, external_id\).*?(?=RETURNING)"
-    _edit(deliveries, "_ENQUEUE", conflict, "")
+    _edit(deliveries, "ENQUEUE", conflict, "")
 
 
 def blind_retry() -> None:
@@ -87,15 +87,15 @@ def checkpoint_first() -> None:
 def no_epoch() -> None:
     """Whoever slept past the lease goes on as if nothing had been."""
     from app.repositories import deliveries, leases
-    from app.services import push_deliveries
+    from app.services import delivery_drain
 
     async def keep(self: Any, lease: Any, seconds: float) -> None:
         """Nobody asks whose the lease is."""
 
     leases.Leases.keep = keep  # type: ignore[method-assign]
-    _edit(deliveries, "_SETTLE", r"AND d\.epoch = \$3", "AND $3::bigint IS NOT NULL")
+    _edit(deliveries, "SETTLE", r"AND d\.epoch = \$3", "AND $3::bigint IS NOT NULL")
     always = property(lambda self: math.inf, lambda self, value: None)
-    push_deliveries._Drain._holds_until = always  # type: ignore[assignment,method-assign]
+    delivery_drain.Drain._holds_until = always  # type: ignore[assignment,method-assign]
 
 
 def page_as_empty() -> None:
@@ -151,7 +151,7 @@ def queue_in_redis() -> None:
     client = redis.asyncio.Redis.from_url(os.environ["REDIS_URL"], socket_timeout=2)
     enqueue, claim, due = Deliveries.enqueue, Deliveries.claim, Deliveries.seconds_until_due
 
-    async def into_redis(self: Any, connection_id: Any, run_id: Any, items: Any) -> int:
+    async def into_redis(self: Any, connection_id: Any, run_id: Any, items: Any, **more: Any) -> int:
         rows = [
             json.dumps([item.entity, item.external_id, item.payload, item.payload_hash.hex()])
             for item in items

@@ -46,8 +46,11 @@ class Size:
         """For ``launched.py``: names in the service and what they become."""
         waits: dict[str, Any] = {
             "app.crm.waiting:RETRY_AFTER_CAP": 5.0,
-            "app.services.push_deliveries:LEASE_SECONDS": self.lease,
-            "app.services.push_deliveries:_LONGEST_WAIT": 4.0,
+            "app.services.crm_breaker:SHORTEST_PAUSE": 1.0,
+            "app.services.crm_breaker:LONGEST_PAUSE": 4.0,
+            "app.services.delivery_decisions:LONGEST_WAIT": 4.0,
+            "app.services.delivery_drain:LEASE_SECONDS": self.lease,
+            "app.services.read_exchange:_LEASE_SECONDS": self.lease + 3.0,
             "app.services.run_scope:RUN_LEASE_SECONDS": self.lease,
         }
         return json.dumps(waits)

@@ -1,6 +1,7 @@
 """The contract's operations."""
 
 import hmac
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
@@ -39,6 +40,7 @@ class Api:
 
     def __init__(self, office: Office, settings: HasKey) -> None:
         self.office, self.settings = office, settings
+        self._bucket = (0.0, 0.0)
 
     def routes(self) -> list[Route]:
         return [
@@ -128,6 +130,7 @@ class Api:
         return _json({list_key: rows, "total": total})
 
     def _admit(self, request: Request) -> Tenant:
+        self._expect_allowed_pace(request)
         headers, variant = _incoming(request).headers, self.office.variant
         if not hmac.compare_digest(headers.get("x-api-key", "").encode(), self.settings.crm_key.encode()):
             raise Refused(401, "unauthorized", "the key is not accepted")
@@ -140,6 +143,20 @@ class Api:
         if variant.user_id_required and not headers.get("x-user-id"):
             raise Refused(400, "malformed", "X-User-ID is missing")
         return self.office.tenant(tenant_id)
+
+    def _expect_allowed_pace(self, request: Request) -> None:
+        """The fault `asked` named `calls_limit`: a bucket of `burst` calls from which `per_second` leak."""
+        faults: RequestFaults = request.state.faults
+        limit = faults.take("asked", name="calls_limit") if faults.found else None
+        if limit is None:
+            return
+        rate, now = float(limit.params["per_second"]), time.monotonic()
+        calls, since = self._bucket
+        calls = max(0.0, calls - (now - since) * rate)
+        if calls + 1 > float(limit.params["burst"]):
+            request.state.entry.decide("429: the bucket of calls is full")
+            raise Refused(429, "rate_limited", "too many requests")
+        self._bucket = (calls + 1, now)
 
     def _collection(self, request: Request) -> Collection:
         tenant = self._admit(request)

@@ -50,9 +50,13 @@ async def crm(stand: Bitrix24Stand) -> AsyncIterator[Bitrix24Connector]:
 
 
 def connect(stand: Bitrix24Stand, **settings: Any) -> Bitrix24Connector:
-    connector = build_connector("bitrix24", stand.settings() | settings)
+    connector = build_connector("bitrix24", stand.settings() | settings, pacing=lambda _name, _rate: _at_once)
     assert isinstance(connector, Bitrix24Connector)
     return connector
+
+
+async def _at_once() -> None:
+    """No pace of ours: the portal's own limit is met."""
 
 
 # Leads or deals.

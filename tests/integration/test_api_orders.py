@@ -121,7 +121,8 @@ async def test_the_lead_of_a_row_and_the_filter_by_it(
     api: Api, shop: Shop, owner: asyncpg.Connection
 ) -> None:
     connection = await owner.fetchval(
-        "INSERT INTO crm_connections (tenant_id, kind, name) VALUES ('a', 'native', 'default') RETURNING id"
+        "INSERT INTO crm_connections (tenant_id, kind, name) VALUES ('a', 'native', 'default') "
+        "ON CONFLICT (tenant_id, name) DO UPDATE SET kind = excluded.kind RETURNING id"
     )
     await owner.execute(
         "INSERT INTO crm_links (tenant_id, connection_id, entity, external_id, crm_id, payload_hash) "

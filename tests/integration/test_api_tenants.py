@@ -53,6 +53,10 @@ def webhook(shop: Shop) -> dict[str, object]:
     return {"id": shop.webhook_id}
 
 
+def failure(shop: Shop) -> dict[str, object]:
+    return {"id": shop.failure_id}
+
+
 CASES: dict[str, Case] = {
     "list_orders": Case(),
     "get_order": Case(path=lambda shop: {"id": f"order-{shop.order_id}"}),
@@ -73,6 +77,20 @@ CASES: dict[str, Case] = {
     "sync_orders": Case(role="operator", body={"kinds": ["project"]}, shows_canary=False),
     "sync_contacts": Case(role="operator", shows_canary=False, status=409),
     "sync_status": Case(),
+    "list_runs": Case(),
+    "get_run": Case(path=lambda shop: {"id": shop.run_id}),
+    "list_crm_problems": Case(),
+    "list_failures": Case(),
+    "get_failure": Case(path=failure),
+    "replay_failure": Case(role="operator", path=failure, body={}, shows_canary=False),
+    "discard_failure": Case(
+        role="operator",
+        path=lambda shop: {"id": shop.other_failure_id},
+        body={"reason": "x"},
+        shows_canary=False,
+    ),
+    "replay_failures": Case(role="operator", body={"filter": {}}, shows_canary=False),
+    "discard_failures": Case(role="operator", body={"filter": {}, "reason": "x"}, shows_canary=False),
     "stream_events": Case(query={"last_event_id": "0", "follow": "false"}),
     "list_webhooks": Case(role="operator"),
     "add_webhook": Case(
@@ -220,7 +238,22 @@ async def shops(api: Api, owner: asyncpg.Connection) -> tuple[Shop, Shop]:
 ATTACHED = json.dumps(
     {"files": [{"id": "77", "name": "a.txt", "url": f"{NOWHERE}/files/a/a.txt", "size": 1}]}
 )
-NO_SHOP = Shop("nobody", NOBODY, 999, 999, NOBODY, "nobody", "", NOBODY, NOBODY, NOBODY, NOBODY)
+NO_SHOP = Shop(
+    "nobody",
+    NOBODY,
+    999,
+    999,
+    NOBODY,
+    "nobody",
+    "",
+    NOBODY,
+    NOBODY,
+    NOBODY,
+    NOBODY,
+    NOBODY,
+    999_999_999,
+    999_999_998,
+)
 
 
 async def call(
@@ -406,6 +439,13 @@ async def test_the_repositories_alone_keep_tenants_apart(
         "webhooks",
         "webhook_secrets",
         "webhook_deliveries",
+        "crm_connections",
+        "crm_links",
+        "crm_health",
+        "crm_problems",
+        "deliveries",
+        "sync_runs",
+        "sync_leases",
     )
     for table in tables:
         await owner.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")

@@ -171,7 +171,7 @@ def test_families_of_types_can_be_named_and_unknown_ones_are_refused() -> None:
         "order.status_changed",
         "write.settled",
     )
-    assert len(types_named(["*"])) == 9
+    assert len(types_named(["*"])) == 10
     for wrong in ("order", "orders.*", "order*", "", "webhook.test", "*.created"):
         with pytest.raises(Invalid):
             types_named([wrong])

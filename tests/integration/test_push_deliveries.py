@@ -16,14 +16,17 @@ import pytest
 from app.core.database import Database
 from app.crm.registry import build_connector
 from app.domain.crm import CrmConnector
+from app.domain.failures import FailureFilter
 from app.repositories.connections import Connections, CrmConnection
-from app.repositories.deliveries import _CLAIM, Deliveries
-from app.services import push_deliveries
+from app.repositories.deliveries import Deliveries
+from app.repositories.delivery_statements import CLAIM
+from app.repositories.failures import Failures
+from app.services import delivery_drain
 from app.services.lead_payloads import order_lead
 from tests.outbox import TENANT, Outbox, queued_order
 from tests.stand import Stand
 
-BATCH = push_deliveries._BATCH
+BATCH = delivery_drain.BATCH
 
 
 class DemoOutbox(Outbox):
@@ -190,8 +193,9 @@ async def test_what_the_crm_refuses_is_parked_with_its_reason_and_the_rest_goes_
     states = await outbox.states()
     assert sorted(states.values()) == ["done", "done", "parked"]
     async with outbox.database.tenant(TENANT) as scope:
-        parked = await Deliveries(scope).failures(10)
-    assert "budget is wrong" in parked[0]["reason"]
+        [parked], total = await Failures(scope).page(FailureFilter(), 10)
+    assert total == 1
+    assert "budget is wrong" in (parked.reason or "")
 
 
 async def test_a_worker_that_dies_while_sending_leaves_nothing_doubled(
@@ -349,7 +353,7 @@ async def test_nothing_leaves_once_the_lease_ran_out_unnoticed(
 ) -> None:
     await outbox.queue(1, 2)
     with monkeypatch.context() as patch:
-        patch.setattr(push_deliveries, "LEASE_SECONDS", 0.0)
+        patch.setattr(delivery_drain, "LEASE_SECONDS", 0.0)
         await outbox.push.drain(TENANT)
     assert outbox.stand.journal(surface="crm") == []
     await outbox.drain()
@@ -368,7 +372,7 @@ async def test_a_claim_looks_at_no_more_links_than_it_needs(outbox: DemoOutbox) 
         )
         for entity in ("contact", "lead"):
             rows = await scope.connection.fetch(
-                f"EXPLAIN (ANALYZE) {_CLAIM}", TENANT, connection.id, 1, entity, BATCH
+                f"EXPLAIN (ANALYZE) {CLAIM}", TENANT, connection.id, 1, entity, BATCH
             )
             plan = "\n".join(row[0] for row in rows)
             removed = [int(n) for n in re.findall(r"Rows Removed by Join Filter: (\d+)", plan)]

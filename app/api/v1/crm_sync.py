@@ -1,4 +1,4 @@
-"""Leads and contacts on their way to the CRM: starting syncs and telling where they stand."""
+"""Starting syncs. How they went is told by ``crm_history``."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from fastapi import APIRouter, Body, Response
 
 from app.api.describe import problems
 from app.api.rows import json_answer
-from app.api.sync_rows import run_row, status_row
-from app.api.v1.deps import Operator, UseCases, Viewer
+from app.api.sync_rows import run_row
+from app.api.v1.deps import Operator, UseCases
 from app.domain.access import Caller
 from app.domain.kwork import ProjectFilter
-from app.models.sync_schemas import SyncAnswer, SyncContactsIn, SyncOrdersIn, SyncStatusOut
+from app.models.sync_schemas import SyncAnswer, SyncContactsIn, SyncOrdersIn
 from app.services.container import Services
 from app.services.sync import CONTACTS, ORDERS, SyncRequest
 
@@ -72,18 +72,6 @@ async def sync_contacts(
     wanted = body or SyncContactsIn()
     request = SyncRequest(stream=CONTACTS, account_id=wanted.account_id, kinds=())
     return await _run(services, caller, request, wait=wanted.wait)
-
-
-@router.get(
-    "/sync-status",
-    operation_id="sync_status",
-    summary="Tell where syncing stands",
-    response_model=SyncStatusOut,
-    responses=problems(),
-)
-async def sync_status(caller: Viewer, services: UseCases) -> Response:
-    """Per account and stream: last run, lag and counts; deliveries by state; what is parked and why."""
-    return json_answer(status_row(await services.sync.status(caller.tenant_id)))
 
 
 async def _run(services: Services, caller: Caller, request: SyncRequest, *, wait: bool) -> Response:

@@ -9,7 +9,6 @@ import orjson
 from app.crm.amocrm.access import Access, LongLived, OAuth
 from app.crm.amocrm.answers import Record, Unreadable, parsed, rows_in
 from app.crm.amocrm.errors import Refusals
-from app.crm.amocrm.pace import Pace
 from app.crm.amocrm.settings import AmoSettings
 from app.crm.http import Answer, FencedHttp, Headers, Limits, Unclear, Unsent
 from app.domain.errors import Unavailable
@@ -35,7 +34,6 @@ class AmoClient:
         self, settings: AmoSettings, keeper: TokenKeeper | None, transport: httpx2.AsyncBaseTransport | None
     ) -> None:
         self._base = settings.base_url
-        self.pace = Pace(settings.calls_per_second)
         self.refusals = Refusals(*_secrets(settings))
         self._http = FencedHttp(
             Limits(
@@ -45,6 +43,7 @@ class AmoClient:
                 keepalive_seconds=settings.keepalive_seconds,
             ),
             transport,
+            lambda: self.refusals.clean,
         )
         self._access = self._access_of(settings, keeper)
 
@@ -93,12 +92,18 @@ class AmoClient:
         return answer
 
     async def _exchange(
-        self, method: str, url: httpx2.URL, body: bytes | None, token: str | None, *, write: bool
+        self,
+        method: str,
+        url: httpx2.URL,
+        body: bytes | None,
+        token: str | None,
+        *,
+        write: bool,
+        secret: bool = False,
     ) -> Answer:
-        await self.pace.turn()
         bearer = () if token is None else (("Authorization", f"Bearer {token}"),)
         try:
-            return await self._http.send(method, url, [*_HEADERS, *bearer], body)
+            return await self._http.send(method, url, [*_HEADERS, *bearer], body, secret=secret)
         except Unsent as error:
             raise Unavailable(f"amoCRM недоступна: соединиться не удалось ({error}).") from None
         except Unclear as error:
@@ -106,7 +111,7 @@ class AmoClient:
 
     async def _grant(self, body: bytes) -> Answer:
         url = httpx2.URL(f"{self._base}/oauth2/access_token")
-        return await self._exchange("POST", url, body, None, write=False)
+        return await self._exchange("POST", url, body, None, write=False, secret=True)
 
     def _parsed(self, answer: Answer, *, write: bool) -> object:
         try:

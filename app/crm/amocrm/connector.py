@@ -38,6 +38,8 @@ from app.domain.crm import (
 from app.domain.errors import Ambiguous, ServiceError, Unavailable
 from app.domain.tokens import TokenKeeper
 
+_MARGIN = 1.1
+
 Rows = Callable[[object], list[Record]]
 
 
@@ -130,7 +132,9 @@ class AmoConnector:
 
     @property
     def call_rate(self) -> CallRate:
-        return CallRate(per_second=self._settings.calls_per_second, burst=self._client.pace.burst)
+        """One after the other, a little slower than allowed: calls do not travel equally fast, and who goes on above
+        the limit has his address blocked [doc]."""
+        return CallRate(per_second=self._settings.calls_per_second / _MARGIN, burst=1)
 
     async def aclose(self) -> None:
         await self._client.aclose()

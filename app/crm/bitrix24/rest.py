@@ -44,8 +44,9 @@ class Rest:
     ) -> None:
         self._address = settings.webhook_url.get_secret_value()
         self._operating = OperatingTimes()
-        self._refusals = Refusals(Cleaner(*settings.secrets), self._operating)
-        self._http = FencedHttp(_limits(settings), transport)
+        cleaner = Cleaner(*settings.secrets)
+        self._refusals = Refusals(cleaner, self._operating)
+        self._http = FencedHttp(_limits(settings), transport, lambda: cleaner)
 
     async def read(self, call: Call) -> object:
         """``result`` of the answer. Raises the families of ``app.domain.errors``."""

@@ -13,7 +13,16 @@ from app.crm.native.answers import Record, crm_id, record_in, records_in
 from app.crm.native.bodies import BodyWriter
 from app.crm.native.settings import NativeSettings
 from app.crm.refusals import Refusals
-from app.domain.crm import ConnectionReport, Contact, Entity, JsonBody, Lead, LookupUnsupported, Saved
+from app.domain.crm import (
+    CallRate,
+    ConnectionReport,
+    Contact,
+    Entity,
+    JsonBody,
+    Lead,
+    LookupUnsupported,
+    Saved,
+)
 from app.domain.errors import Ambiguous, Rejected, Unavailable
 
 
@@ -33,6 +42,7 @@ class NativeConnector:
                 keepalive_seconds=settings.keepalive_seconds,
             ),
             transport,
+            lambda: self._refusals.clean,
         )
         self._paths = {Entity.LEAD: settings.leads, Entity.CONTACT: settings.contact_path}
         self._keys = {Entity.LEAD: self._bodies.lead_key, Entity.CONTACT: self._bodies.contact_key}
@@ -80,6 +90,10 @@ class NativeConnector:
         if settings.lookup:
             steps["lookup"] = self._expect_no_such_lead
         return await run_steps(steps)
+
+    @property
+    def call_rate(self) -> CallRate:
+        return CallRate(self._settings.calls_per_second, self._settings.calls_at_once)
 
     async def aclose(self) -> None:
         await self._http.aclose()

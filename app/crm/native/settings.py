@@ -92,6 +92,10 @@ class NativeSettings(BaseModel):
     )
     lookup_param: FieldName | None = Field(default=None, description="Overrides the parameter's name.")
 
+    calls_per_second: float = Field(
+        default=0, ge=0, le=1000, description="What the CRM allows; 0: it names no limit."
+    )
+    calls_at_once: int = Field(default=1, ge=1, le=1000, description="After a rest, without waiting.")
     total_timeout_seconds: float = Field(default=15.0, gt=0, le=120, description="For one whole exchange.")
     max_answer_bytes: int = Field(
         default=1_048_576, ge=1_024, le=16_777_216, description="After decompression."

@@ -35,6 +35,7 @@ class Door:
                 keepalive_seconds=settings.keepalive_seconds,
             ),
             transport,
+            lambda: self.refusals.clean,
         )
 
     async def send(self, method: str, path: str, body: JsonBody | None, *, write: bool) -> Answer:

@@ -1,0 +1,37 @@
+"""Writes a CRM's health down, and tells once when it is lost and once when it is back."""
+
+from __future__ import annotations
+
+import structlog
+
+from app.core.database import TenantConnection
+from app.domain.events import EventType
+from app.repositories.connections import CrmConnection
+from app.repositories.crm_health import CrmHealths
+from app.repositories.crm_problems import CrmProblems
+from app.repositories.events import Events
+from app.services.crm_breaker import Breaker, Turn
+
+log = structlog.get_logger(__name__)
+
+
+async def tell_crm_health(scope: TenantConnection, connection: CrmConnection, breaker: Breaker) -> None:
+    """In the transaction of what was learnt. On a turn: log, event and problem."""
+    note = breaker.told()
+    await CrmHealths(scope).note(connection.id, note)
+    problems = CrmProblems(scope)
+    turn = breaker.take_turn()
+    if turn is Turn.CLOSED:
+        await problems.close(connection.id)
+    elif note.is_open:
+        await problems.seen(connection.id, note.code or "unavailable", "connection", note.detail)
+    if turn is None:
+        return
+    told = {"name": connection.name, "answers": note.ok, "code": note.code, "detail": note.detail}
+    await Events(scope).add(EventType.CRM_CONNECTION_CHANGED, str(connection.id), told)
+    log.warning(
+        "crm_lost" if turn is Turn.OPENED else "crm_answers_again",
+        tenant=scope.tenant_id,
+        connection=str(connection.id),
+        code=note.code,
+    )
