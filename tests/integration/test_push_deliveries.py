@@ -127,11 +127,11 @@ async def test_the_wait_for_a_lagging_search_begins_when_the_answer_is_lost(outb
     outbox.stand.fault("slow", surface="crm", method="POST", path="/api/v1/leads", seconds=0.3)
     outbox.stand.fault("drop", surface="crm", method="POST", path="/api/v1/leads", when="after")
     mark = outbox.stand.mark()
-    await outbox.queue_leads(9)
+    await outbox.queue_leads(5)
 
     push = asyncio.create_task(outbox.push.drain(TENANT))
     async with asyncio.timeout(20):
-        while await outbox.count("unknown") < 9:  # noqa: ASYNC110 - the database is asked
+        while await outbox.count("unknown") < 5:  # noqa: ASYNC110 - the database is asked
             await asyncio.sleep(0.01)
     async with outbox.database.tenant(TENANT) as scope:
         rows = await scope.connection.fetch(
@@ -144,7 +144,7 @@ async def test_the_wait_for_a_lagging_search_begins_when_the_answer_is_lost(outb
         for row in outbox.stand.journal(surface="crm", since=mark)
         if row["body"]
     }
-    assert len(sent) == 9
+    assert len(sent) == 5
     assert all(float(row["at"]) >= sent[row["external_id"]] + 0.3 for row in rows)
 
 
