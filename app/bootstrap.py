@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -13,6 +14,7 @@ from fastapi import FastAPI
 from pydantic import ValidationError
 
 from app.api.app import create_app
+from app.core.crypto import SecretBox
 from app.core.database import Database
 from app.core.file_folder import FileFolder
 from app.core.limits import RateLimits
@@ -26,18 +28,26 @@ from app.core.settings import Settings
 from app.core.tokens import SharedSecretTokens
 from app.crm.registry import CRM_KINDS
 from app.marketplaces.kwork.browser import KworkBrowser
+from app.outside.addresses import AddressGuard
 from app.repositories.tenants import all_tenants
 from app.services.authenticate import Authenticator, Login, TenantRules
+from app.services.backfill_connection import BackfillConnection
 from app.services.connect_account import ConnectAccount
 from app.services.container import Probe, Services
 from app.services.crm_connections import CrmConnectors
+from app.services.crm_paces import CrmPaces
 from app.services.files import Files, FileUses
+from app.services.keep_tokens import TokensInDatabase
 from app.services.kwork_client import KworkClients
+from app.services.manage_connections import ManageConnections
+from app.services.manage_mapping import ManageMapping
+from app.services.preview_delivery import PreviewDelivery
 from app.services.push_deliveries import PushDeliveries
 from app.services.push_leads import PushChosenLeads
 from app.services.read_account import ReadFresh
 from app.services.read_attachments import ReadAttachments
 from app.services.read_categories import Categories
+from app.services.read_crm_stages import ReadCrmStages
 from app.services.read_exchange import ReadExchange
 from app.services.read_order_pages import ReadOrderPages
 from app.services.receive_files import ReceiveFiles, UploadLimits
@@ -45,6 +55,7 @@ from app.services.refresh_categories import RefreshCategories
 from app.services.sweep_files import SweepFiles
 from app.services.sync import Sync
 from app.services.sync_history import SyncHistory
+from app.services.tenant_connectors import TenantConnectors
 from app.services.work_on_failures import WorkOnFailures
 from app.services.write_table import writes_service
 from app.tasks.event_work import EventParts, event_parts, event_work
@@ -86,9 +97,12 @@ async def running_service(settings: Settings) -> AsyncIterator[FastAPI]:
         stack.push_async_callback(browser.close)
         files = FileUseCases.of(settings, database)
         events = event_parts(database, secrets.box, settings)
+        paces = CrmPaces(redis)
+        own = _tenant_connectors(settings, database, secrets.box, paces)
         services, deliveries, categories = _compose(
             settings,
-            CrmConnectors(settings, redis),
+            CrmConnectors(settings, own, paces),
+            own,
             secrets=secrets,
             database=database,
             servers=servers,
@@ -103,8 +117,9 @@ async def running_service(settings: Settings) -> AsyncIterator[FastAPI]:
         stack.push_async_callback(services.writes.stop)
         stack.push_async_callback(deliveries.stop)
         background: tuple[Coroutine[Any, Any, object], ...] = (
-            _push_forever(deliveries, database, settings),
+            _push_forever(deliveries, database),
             _tidy_writes_forever(services),
+            _read_crm_stages_forever(services, settings.poll_seconds),
             files.sweep.run(),
             categories.if_never_read(),
         )
@@ -120,6 +135,17 @@ async def open_database(settings: Settings, servers: Servers) -> Database:
     database = Database(servers.postgres, role=role, pool_size=settings.postgres_pool_size)
     await database.open()
     return database
+
+
+def _tenant_connectors(
+    settings: Settings, database: Database, box: SecretBox, paces: CrmPaces
+) -> TenantConnectors:
+    guard = AddressGuard(
+        allow_private=settings.crm_allow_private,
+        allowed=settings.crm_allowed_hosts,
+        setting="CRM_ALLOWED_HOSTS",
+    )
+    return TenantConnectors(box, guard, partial(TokensInDatabase, database, box), paces)
 
 
 def _check_crm(settings: Settings) -> None:
@@ -168,6 +194,7 @@ class FileUseCases:
 def _compose(
     settings: Settings,
     connectors: CrmConnectors,
+    own: TenantConnectors,
     *,
     secrets: ServiceSecrets,
     database: Database,
@@ -195,6 +222,13 @@ def _compose(
     exchange = ReadExchange(database, clients.signed_out)
     categories = RefreshCategories(database, clients.signed_out)
     rules = TenantRules(settings.default_tenant_id, allow_default=settings.allow_default_tenant)
+    writes = writes_service(
+        database,
+        accounts,
+        files.files,
+        absent_after_seconds=settings.kwork_absent_after_seconds,
+        hold_seconds=settings.kwork_write_hold_seconds,
+    )
     services = Services(
         database=database,
         authenticator=Authenticator(database, tokens, rules),
@@ -213,13 +247,12 @@ def _compose(
         attachments=ReadAttachments(database, accounts, seconds=settings.kwork_download_seconds),
         streams=events.streams,
         webhooks=events.webhooks,
-        writes=writes_service(
-            database,
-            accounts,
-            files.files,
-            absent_after_seconds=settings.kwork_absent_after_seconds,
-            hold_seconds=settings.kwork_write_hold_seconds,
-        ),
+        connections=ManageConnections(database, connectors, own),
+        backfill=BackfillConnection(database),
+        mappings=ManageMapping(database, connectors.connect),
+        previews=PreviewDelivery(database, connectors.connect),
+        crm_stages=ReadCrmStages(database, connectors.connect, writes.ask),
+        writes=writes,
         read_account=ReadFresh(database, accounts),
         sync=Sync(
             database,
@@ -241,10 +274,7 @@ def _compose(
     return services, deliveries, categories
 
 
-async def _push_forever(deliveries: PushDeliveries, database: Database, settings: Settings) -> None:
-    if not (settings.crm_api_url and settings.crm_api_key):
-        return
-
+async def _push_forever(deliveries: PushDeliveries, database: Database) -> None:
     async def tenants() -> Sequence[str]:
         async with database.shared() as connection:
             return await all_tenants(connection)
@@ -258,6 +288,15 @@ async def _tidy_writes_forever(services: Services) -> None:
             return await all_tenants(connection)
 
     await services.writes.run(tenants, every_seconds=_TIDY_EVERY_SECONDS)
+
+
+async def _read_crm_stages_forever(services: Services, every_seconds: float) -> None:
+    async def tenants() -> Sequence[str]:
+        async with services.database.shared() as connection:
+            return await all_tenants(connection)
+
+    if every_seconds > 0:
+        await services.crm_stages.run_forever(tenants, every_seconds=every_seconds)
 
 
 async def _cancel(task: asyncio.Task[object]) -> None:

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -31,20 +32,27 @@ from app.marketplaces.kwork.browser import KworkBrowser
 from app.outside.addresses import AddressGuard
 from app.repositories.events import CHANNEL
 from app.services.authenticate import Authenticator, Login, TenantRules
+from app.services.backfill_connection import BackfillConnection
 from app.services.connect_account import ConnectAccount
 from app.services.container import LeadState, Probe, Services
 from app.services.crm_connections import CrmConnectors
 from app.services.deliver_webhooks import DeliverWebhooks
 from app.services.event_streams import EventStreams, StreamLimits
+from app.services.keep_tokens import TokensInDatabase
 from app.services.kwork_client import KworkClients
+from app.services.manage_connections import ManageConnections
+from app.services.manage_mapping import ManageMapping
 from app.services.manage_webhooks import ManageWebhooks
+from app.services.preview_delivery import PreviewDelivery
 from app.services.push_deliveries import PushDeliveries
 from app.services.read_attachments import ReadAttachments
 from app.services.read_categories import Categories
+from app.services.read_crm_stages import ReadCrmStages
 from app.services.read_exchange import ReadExchange
 from app.services.refresh_categories import RefreshCategories
 from app.services.sync import Sync
 from app.services.sync_history import SyncHistory
+from app.services.tenant_connectors import TenantConnectors
 from app.services.webhook_secrets import WebhookSecrets
 from app.services.work_on_failures import WorkOnFailures
 from app.services.write_table import writes_service
@@ -97,6 +105,8 @@ class Api:
     push_leads: FakePushLeads = field(default_factory=FakePushLeads)
     read_account: FakeReadAccount = field(default_factory=FakeReadAccount)
     files: FileUseCases = field(kw_only=True)
+    connectors: CrmConnectors = field(kw_only=True)
+    deliveries: PushDeliveries = field(kw_only=True)
 
     @property
     def streams(self) -> EventStreams:
@@ -144,6 +154,7 @@ def settings_for_tests(**changes: Any) -> Settings:
         "kwork_api_url": NOWHERE,
         "crm_api_url": NOWHERE,
         "crm_api_key": SecretStr("key of the CRM"),
+        "crm_allowed_hosts": ["127.0.0.1"],
         "kwork_mobile_key": SecretStr("app:key"),
         "kwork_requests_per_second": 0,
     }
@@ -172,7 +183,12 @@ def build_api(
     clients = KworkClients(settings, browser, None)
     if accounts is None:
         accounts = ConnectAccount(database, SecretBox(new_key("test")), clients, browser, settings)
-    connectors = CrmConnectors(settings)
+    box = SecretBox(new_key("test"))
+    crm_guard = AddressGuard(
+        allowed=settings.crm_allowed_hosts, resolver=_public_address, setting="CRM_ALLOWED_HOSTS"
+    )
+    own = TenantConnectors(box, crm_guard, partial(TokensInDatabase, database, box))
+    connectors = CrmConnectors(settings, own)
     deliveries = PushDeliveries(
         database, connectors.connect, kind=connectors.kind, concurrency=1, search_lag_seconds=0
     )
@@ -197,6 +213,7 @@ def build_api(
             return bool(await connection.fetchval("SELECT true"))
 
     files = FileUseCases.of(settings, database)
+    writes = writes_service(database, accounts, files.files, absent_after_seconds=0)
     services = Services(
         database=database,
         authenticator=Authenticator(database, tokens, rules),
@@ -211,8 +228,13 @@ def build_api(
         receive_files=files.receive,
         attachments=ReadAttachments(database, accounts, seconds=settings.kwork_download_seconds),
         streams=EventStreams(database, bell, stream_limits),
-        writes=writes_service(database, accounts, files.files, absent_after_seconds=0),
+        writes=writes,
         webhooks=ManageWebhooks(database, webhook_secrets, guard, deliver_webhooks),
+        connections=ManageConnections(database, connectors, own),
+        backfill=BackfillConnection(database),
+        mappings=ManageMapping(database, connectors.connect),
+        previews=PreviewDelivery(database, connectors.connect),
+        crm_stages=ReadCrmStages(database, connectors.connect, writes.ask),
         sync=Sync(
             database,
             accounts,
@@ -228,7 +250,17 @@ def build_api(
     if app is None:
         app = create_app(services, settings)
     app.state.services, app.state.settings = services, settings
-    return Api(app, settings, database, passwords, push_leads, read_account, files=files)
+    return Api(
+        app,
+        settings,
+        database,
+        passwords,
+        push_leads,
+        read_account,
+        files=files,
+        connectors=connectors,
+        deliveries=deliveries,
+    )
 
 
 _made_before: list[FastAPI] = []
@@ -258,6 +290,7 @@ class Shop:
     write_id: UUID
     webhook_id: UUID
     delivery_id: UUID
+    connection_id: UUID
     run_id: UUID
     failure_id: int
     other_failure_id: int
@@ -355,6 +388,22 @@ async def stock(owner: asyncpg.Connection, tenant_id: str, number: int) -> Shop:
         webhook_id,
         canary,
     )
+    connection_id = await owner.fetchval(
+        "INSERT INTO crm_connections (tenant_id, kind, name, origin, mode, settings, mapping) "
+        "VALUES ($1, 'native', $2, 'api', 'preview', jsonb_build_object('base_url', $3::text), "
+        "jsonb_build_object('stages', jsonb_build_object('won', $2::text))) RETURNING id",
+        tenant_id,
+        canary,
+        NOWHERE,
+    )
+    await owner.execute(
+        "INSERT INTO crm_moves (tenant_id, connection_id, external_id, stage, key, account_id, order_id, action, "
+        "payload) VALUES ($1, $2, 'kwork:order:1', $3, $3, $4, 1, 'take_order', '{}')",
+        tenant_id,
+        connection_id,
+        canary,
+        account_id,
+    )
     run_id, failure_id, other_failure_id = await _add_failures(owner, tenant_id, account_id, canary)
     return Shop(
         tenant_id,
@@ -368,6 +417,7 @@ async def stock(owner: asyncpg.Connection, tenant_id: str, number: int) -> Shop:
         write_id,
         webhook_id,
         delivery_id,
+        connection_id,
         run_id,
         failure_id,
         other_failure_id,

@@ -53,6 +53,13 @@ class CrmDesk(Desk):
     def bad_day(self, name: str, **where: Any) -> None:
         bad_day(self.faults, name, **where)
 
+    async def edit(self, crm_id: str, changes: Mapping[str, object], tenant: str = TENANT) -> None:
+        """A person changes a lead on the CRM's own page."""
+        answer = await self._client.patch(
+            f"/_demo/leads/{crm_id}", params={"tenant": tenant}, json=dict(changes)
+        )
+        assert answer.status_code == 200, answer.text
+
     async def records(self, kind: str = "leads", tenant: str = TENANT) -> list[dict[str, Any]]:
         """What the tenant has, as stored."""
         answer = await self._client.get("/_demo/records", params={"tenant": tenant})

@@ -15,7 +15,6 @@ from app.core.database import Database
 from app.domain.accounts import Account
 from app.marketplaces.kwork.browser import KworkBrowser
 from app.repositories.runs import Run
-from app.services.crm_connections import CrmConnectors
 from app.services.kwork_client import KworkClients
 from app.services.push_deliveries import PushDeliveries
 from app.services.read_account import ReadFresh
@@ -44,7 +43,14 @@ class SyncBed:
             crm_api_key=SecretStr(stand.crm_key),
         )
         self.clients = KworkClients(settings, KworkBrowser(settings), None)
-        connectors = CrmConnectors(settings)
+        self.api: Api = build_api(
+            database,
+            accounts=accounts.use_cases,
+            kwork_web_url=stand.web,
+            crm_api_url=stand.crm,
+            crm_api_key=SecretStr(stand.crm_key),
+        )
+        connectors = self.api.connectors
         self.deliveries = PushDeliveries(
             database, connectors.connect, kind=connectors.kind, concurrency=4, search_lag_seconds=0.5
         )
@@ -53,7 +59,6 @@ class SyncBed:
         self.connectors = connectors
         self.sync = self.sync_with()
         self.fresh = ReadFresh(database, accounts.use_cases)
-        self.api: Api = build_api(database, accounts=accounts.use_cases, kwork_web_url=stand.web)
         self.account_id: UUID
 
     def sync_with(self, *, orders_per_run: int = 60) -> Sync:

@@ -35,6 +35,7 @@ TAGS = [
         "name": "writes",
         "description": "What goes to Kwork: each sent at most once, or looked up; and the ledger of it.",
     },
+    {"name": "crm-connections", "description": "CRMs that the tenant's leads and contacts go to."},
     {"name": "crm-sync", "description": "Leads and contacts on their way to the CRM."},
     {"name": "events", "description": "What happens, as it happens: a stream."},
     {"name": "webhooks", "description": "The same events, sent to an address of the tenant, signed."},

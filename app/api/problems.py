@@ -133,7 +133,9 @@ async def _service_error(request: Request, error: Exception) -> Response:
         nearest=list(nearest) if nearest else None,
         allowed=list(allowed) if allowed else None,
         write_id=str(write_id) if write_id else None,
-        errors=[{"field": field, "code": error.code, "message": error.detail}] if field else None,
+        report=getattr(error, "report", None),
+        errors=getattr(error, "errors", None)
+        or ([{"field": field, "code": error.code, "message": error.detail}] if field else None),
     )
 
 

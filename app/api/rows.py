@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -48,8 +48,13 @@ class RowShapes:
         self._categories = categories
         self._user_url = f"{web_url}/user/"
 
-    def order(self, row: asyncpg.Record, lead: LeadState | None = None) -> dict[str, Any]:
-        """``OrderRow``. ``lead`` is fresher than what the row was read with."""
+    def order(
+        self,
+        row: asyncpg.Record,
+        lead: LeadState | None = None,
+        everywhere: Sequence[asyncpg.Record] | None = None,
+    ) -> dict[str, Any]:
+        """``OrderRow``. ``lead`` is fresher than what the row was read with; ``everywhere``: one of each connection."""
         kind, number = row["kind"], row["id"]
         return {
             "id": f"{kind}-{number}",
@@ -72,12 +77,15 @@ class RowShapes:
             "offers": row["offers"],
             "listed": row["listed"],
             "lead": _stored_lead(row) if lead is None else _pushed_lead(lead),
+            "leads": None if everywhere is None else [_lead_there(one) for one in everywhere],
         }
 
-    def order_card(self, row: asyncpg.Record) -> dict[str, Any]:
+    def order_card(
+        self, row: asyncpg.Record, everywhere: Sequence[asyncpg.Record] | None = None
+    ) -> dict[str, Any]:
         """``OrderCard``."""
         details = row["details"]
-        shown = self.order(row)
+        shown = self.order(row, everywhere=everywhere)
         shown.update({name: details.get(name) for name in _CARD_FIELDS})
         shown["description"] = row["description"] or details.get("description")
         shown["note"] = shown["note"] or None
@@ -175,6 +183,11 @@ def _stored_lead(row: asyncpg.Record) -> dict[str, Any] | None:
     if lead_id is None and state is None:
         return None
     return _lead(lead_id, state or "synced", row["lead_reason"])
+
+
+def _lead_there(row: asyncpg.Record) -> dict[str, Any]:
+    stored = _stored_lead(row) or _lead(None, NO_LEAD, None)
+    return {"connection_id": row["connection_id"], "connection": row["connection"], **stored}
 
 
 def _pushed_lead(lead: LeadState) -> dict[str, Any] | None:

@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     crm_settings: dict[str, Any] = Field(default_factory=dict)
     crm_concurrency: Annotated[int, Field(ge=1, le=64)] = 8
     crm_search_lag_seconds: Annotated[float, Field(ge=0)] = 20.0
+    crm_allow_private: bool = False
+    """Of the addresses that tenants set; ``crm_api_url`` needs no leave."""
+    crm_allowed_hosts: Annotated[list[str], NoDecode] = Field(default_factory=list)
     api_gateway_url: str | None = None
 
     kwork_web_url: str = KWORK_WEB_URL
@@ -114,14 +117,14 @@ class Settings(BaseSettings):
     login_limit_per_minute: Annotated[int, Field(ge=1)] = 10
     cors_origins: Annotated[list[str], NoDecode] = Field(default_factory=list)
 
-    @field_validator("cors_origins", "webhook_allowed_hosts", mode="before")
+    @field_validator("cors_origins", "webhook_allowed_hosts", "crm_allowed_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return (
             [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )
 
-    @field_validator("webhook_allowed_hosts")
+    @field_validator("webhook_allowed_hosts", "crm_allowed_hosts")
     @classmethod
     def _names_or_networks(cls, value: list[str]) -> list[str]:
         for entry in value:

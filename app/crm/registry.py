@@ -3,10 +3,8 @@
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Protocol, Self
 from urllib.parse import urlsplit
-
-from pydantic import BaseModel
 
 from app.core.pace import Pace
 from app.crm.amocrm import AmoConnector, AmoSettings
@@ -23,16 +21,34 @@ Pacing = Callable[[str, CallRate], Callable[[], Awaitable[None]]]
 """Of the name of a limit and its rate: what is awaited before each call."""
 
 
+class ConnectionSettings(Protocol):
+    """What the settings of every kind tell."""
+
+    @classmethod
+    def model_validate(cls, obj: Any) -> Self: ...
+
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def secrets_go_to(self) -> tuple[object, ...]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class CrmKind:
     """How a kind of CRM is set up and built."""
 
-    settings_model: type[BaseModel]
+    settings_model: type[ConnectionSettings]
+    secrets: tuple[str, ...]
+    """Settings that are secret, by their path; ``secrets.*``: as the connection's profile names them."""
     build: Callable[..., CrmConnector]
     """Of settings; with ``keeps_tokens`` of settings and a ``TokenKeeper | None``."""
     limited_by: Callable[..., str]
     """Of settings: whose calls the vendor counts together. Connections that answer alike share one limit."""
     keeps_tokens: bool = False
+
+
+_OF_AMOCRM = ("api_key", "oauth.client_secret", "oauth.code", "oauth.refresh_token")
 
 
 def _integration(settings: AmoSettings) -> str:
@@ -56,10 +72,10 @@ def _profiled(settings: ProfileSettings) -> str:
 
 
 CRM_KINDS: Final[Mapping[str, CrmKind]] = {
-    "amocrm": CrmKind(AmoSettings, AmoConnector, _integration, keeps_tokens=True),
-    "bitrix24": CrmKind(Bitrix24Settings, Bitrix24Connector, _portal),
-    "native": CrmKind(NativeSettings, NativeConnector, _key),
-    "profile": CrmKind(ProfileSettings, profile_connector, _profiled),
+    "amocrm": CrmKind(AmoSettings, _OF_AMOCRM, AmoConnector, _integration, keeps_tokens=True),
+    "bitrix24": CrmKind(Bitrix24Settings, ("webhook_url",), Bitrix24Connector, _portal),
+    "native": CrmKind(NativeSettings, ("api_key",), NativeConnector, _key),
+    "profile": CrmKind(ProfileSettings, ("secrets.*",), profile_connector, _profiled),
 }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from app.domain.errors import ServiceError, VendorError
 
@@ -45,6 +45,40 @@ class LeadStatus(StrEnum):
         return self in (LeadStatus.WON, LeadStatus.LOST)
 
 
+class RecordField(StrEnum):
+    """What of a lead or a contact may be protected from being overwritten."""
+
+    NAME = "name"
+    DESCRIPTION = "description"
+    BUDGET = "budget"
+    DEADLINE = "deadline"
+    URL = "url"
+    STATUS = "status"
+    CONTACT = "contact"
+    METADATA = "metadata"
+    EMAIL = "email"
+    PHONE = "phone"
+
+
+@dataclass(frozen=True, slots=True)
+class Handling:
+    """How the tenant's mapping wants one record handled; the plain one is none at all. Not part of its content."""
+
+    stage: str | None = None
+    """A lead's stage, as the CRM names it (``CrmStage.id``); None: the connection's own word for the status."""
+    keeps_stage: bool = False
+    """True: no stage is told, so that a lead stays where it stands (a new one: where the CRM puts it)."""
+    responsible_id: str | None = None
+    """The CRM's user; told on creation only, as people change it."""
+    tags: tuple[str, ...] = ()
+    """Beside those of the connection; told on creation only."""
+    protected: frozenset[RecordField] = frozenset()
+    """Not told by an update."""
+
+
+PLAIN: Final = Handling()
+
+
 @dataclass(frozen=True, slots=True)
 class Lead:
     """A project or an order on its way into the CRM."""
@@ -63,6 +97,7 @@ class Lead:
     deadline: datetime | None = None
     """Aware, UTC."""
     metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
+    handling: Handling = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +110,7 @@ class Contact:
     phone: str | None = None
     url: str | None = None
     metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
+    handling: Handling = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +129,7 @@ class CheckStep:
     name: str
     ok: bool
     detail: str
-    """One English sentence without secrets; the CRM's own words where it gave some."""
+    """One Russian sentence without secrets; the CRM's own words where it gave some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +182,16 @@ class LeadChange:
 
     lead: Lead
     crm_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CrmRequest:
+    """One request as a connector would send it, to be shown. No secret is in it."""
+
+    method: str
+    url: str
+    body: object
+    """JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +250,16 @@ class CrmConnector(Protocol):
         """The exact JSON body ``create_contact`` sends; pure."""
         ...
 
+    async def requests_for(
+        self, record: Lead | Contact, crm_id: str | None, *, look: bool = False
+    ) -> Sequence[CrmRequest]:
+        """The writes that creating (``crm_id`` None) or updating the record would send, in order; none is sent.
+
+        Without ``look`` nothing is asked either: what depends on the CRM's answers is shown as it is where the CRM
+        has nothing yet. Raises ``Unavailable`` (``portal_mode_unknown``) where nothing can be told without asking.
+        """
+        ...
+
     async def find(self, entity: Entity, external_id: str) -> str | None:
         """The CRM id of the record whose key equals ``external_id``; None when the CRM shows none.
 
@@ -257,8 +313,21 @@ class TellsStages(Protocol):
 
     async def stages(self) -> Sequence[CrmStage]: ...
 
+    async def stage_of(self, status: LeadStatus) -> str | None:
+        """Where the connection's own settings put a status; None: nowhere. A pipeline may be missing before it."""
+        ...
+
     async def leads_at(self, crm_ids: Sequence[str]) -> Sequence[LeadAtCrm]:
         """Those of ``crm_ids`` that are still there."""
+        ...
+
+
+@runtime_checkable
+class TellsChanges(Protocol):
+    """Tells which fields of a lead somebody else changed."""
+
+    async def changed_fields(self, crm_id: str, sent: Lead) -> frozenset[RecordField]:
+        """The fields that do not hold what ``sent`` put there. The status is not among them: ``TellsStages``."""
         ...
 
 

@@ -42,6 +42,7 @@ ORDER_CARD_EXAMPLE: dict[str, Any] = {
     "offers": None,
     "listed": None,
     "lead": {"id": "lead-17", "state": "synced", "reason": None},
+    "leads": None,
     "gig_title": "Чат-бот под ключ",
     "progress": 50,
     "stages": [
@@ -62,4 +63,21 @@ ORDER_CARD_EXAMPLE: dict[str, Any] = {
     "buyer_hired_percent": None,
     "durations": [],
     "portfolio_required": None,
+}
+
+MAPPING_EXAMPLE: dict[str, Any] = {
+    "kinds": ["order"],
+    "stages": {
+        "new": "NEW",
+        "in_progress": "EXECUTING",
+        "project.in_work": "keep",
+        "won": "WON",
+        "lost": "LOSE",
+    },
+    "templates": {"name": "Kwork {{ lead.kwork_id }}: {{ lead.name }}"},
+    "responsible": [{"user_id": "6", "when": {"min_price": 50000}}, {"user_id": "1"}],
+    "tags": [{"tags": ["Kwork"]}],
+    "protect": {"lead": ["name"], "changed_by_person": True},
+    "notes": {"messages": True},
+    "back": [{"stage": "EXECUTING", "action": "take_order"}],
 }

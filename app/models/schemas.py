@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
@@ -105,6 +105,7 @@ class Problem(BaseModel):
     retryable: bool | None = Field(None, description="The same request may pass later.")
     needs_person: bool | None = Field(None, description="A person has to act before it can pass.")
     retry_after: int | None = Field(None, description="Seconds to wait; also in `Retry-After`.")
+    report: dict[str, Any] | None = Field(None, description="What the check of a CRM connection found.")
     challenge: str | None = Field(None, description="What Kwork asks a person for.")
     nearest: list[str] | None = Field(None, description="Names close to an unknown category.")
     allowed: list[str] | None = Field(None, description="What the order's state permits instead.")
@@ -199,6 +200,13 @@ class LeadOut(BaseModel):
     reason: str | None = Field(None, description="Why it is not there yet.")
 
 
+class LeadThere(LeadOut):
+    """The lead in one of several connections; ``state`` may be ``none``."""
+
+    connection_id: UUID
+    connection: str = Field(description="Its name.", examples=["amoCRM"])
+
+
 class FileOut(BaseModel):
     """A file on Kwork; ``size`` in bytes."""
 
@@ -235,6 +243,9 @@ class OrderRow(BaseModel):
     offers: int | None = Field(description="Offers made so far.")
     listed: bool | None = Field(description="False: the project has vanished from the exchange.")
     lead: LeadOut | None
+    leads: list[LeadThere] | None = Field(
+        None, description="One of each connection to a CRM; null while there is only one."
+    )
 
 
 class StageOut(BaseModel):

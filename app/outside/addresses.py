@@ -107,8 +107,12 @@ class AddressGuard:
         allow_private: bool = False,
         allowed: Sequence[str] = (),
         resolver: Resolver = system_resolver,
+        setting: str = "WEBHOOK_ALLOWED_HOSTS",
     ) -> None:
-        """Raises ``ValueError`` for an entry of ``allowed`` that is neither a name nor a network."""
+        """``setting``: where whoever runs the service says what is allowed. Raises ``ValueError`` for an entry of
+        ``allowed`` that is neither a name nor a network.
+        """
+        self._setting = setting
         self._allow_private = allow_private
         self._resolver = resolver
         self._names: set[str] = set()
@@ -124,7 +128,7 @@ class AddressGuard:
             host = str(literal)
             self._judge(host, literal)
         elif _is_inside(host) and not self._is_allowed(host) and not self._networks:
-            raise _not_public()
+            raise self._not_public()
         if scheme != "https" and not self._may_be_plain(host, literal):
             raise AddressRefused("Адрес должен начинаться с https://.", field="url", code="address_not_https")
         return Target(scheme, host, port, path)
@@ -148,19 +152,19 @@ class AddressGuard:
         for text in found:
             address = _address(text)
             if address is None:
-                raise _not_public()
+                raise self._not_public()
             self._judge(target.host, address)
             judged[str(address)] = None
         return tuple(judged)
 
     def _judge(self, host: str, address: Address) -> None:
         if any(address in net for net in _NEVER):
-            raise _not_public()
+            raise self._not_public()
         if any(address in net for net in _PRIVATE):
             if not self._is_allowed(host, address):
-                raise _not_public()
+                raise self._not_public()
         elif isinstance(address, IPv6Address) and (address not in _GLOBAL_V6 or _embeds_v4(address)):
-            raise _not_public()
+            raise self._not_public()
 
     def _may_be_plain(self, host: str, address: Address | None) -> bool:
         """With every private network allowed, plain HTTP is for those, not for the open internet."""
@@ -174,6 +178,14 @@ class AddressGuard:
             self._allow_private
             or host in self._names
             or (address is not None and any(address in net for net in self._networks))
+        )
+
+    def _not_public(self) -> AddressRefused:
+        return AddressRefused(
+            "Адрес ведёт во внутреннюю или служебную сеть: сервис обращается только к публичным адресам. Если это "
+            f"ваша сеть, разрешить может тот, кто ведёт сервис ({self._setting}).",
+            field="url",
+            code="address_not_public",
         )
 
     def _admit(self, entry: str) -> None:
@@ -254,13 +266,4 @@ def _malformed() -> AddressRefused:
         "Нужен адрес вида https://example.ru/путь, без # и без необычных записей имени или IP-адреса.",
         field="url",
         code="address_malformed",
-    )
-
-
-def _not_public() -> AddressRefused:
-    return AddressRefused(
-        "Адрес ведёт во внутреннюю или служебную сеть: сервис обращается только к публичным адресам. Если это ваша "
-        "сеть, разрешить может тот, кто ведёт сервис (WEBHOOK_ALLOWED_HOSTS).",
-        field="url",
-        code="address_not_public",
     )

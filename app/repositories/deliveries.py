@@ -28,6 +28,9 @@ class Outgoing:
     payload_hash: bytes
     hold_seconds: float = 0.0
     """A record that the CRM does not have yet leaves only after so long, or once it is queued again without."""
+    appeared_at: datetime | None = None
+    """On Kwork. What is older than a connection's ``announce_from`` does not become a new record there; ``None``: it
+    does, whatever its age."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,10 @@ class Claimed:
     """True while there is no contact yet, but its own delivery may still succeed by itself."""
     lead_id: str | None = None
     """CRM id of the lead that a note belongs to."""
+    sent: dict[str, Any] | None = None
+    """The linked record as it was sent last, after the mapping."""
+    put_stage: str | None = None
+    """Where we put the linked lead last."""
 
     @property
     def is_unclear(self) -> bool:
@@ -81,6 +88,10 @@ class Settled:
     looked_up: bool = False
     sent: bool = True
     """False: nothing was tried, so the attempt is not counted."""
+    record: dict[str, Any] | None = field(default=None, repr=False)
+    """The record as it was sent, after the mapping; None: nothing was sent."""
+    put_stage: str | None = None
+    """Where the lead was put; None: as it was."""
     exchange: Exchange | None = field(default=None, repr=False)
     """What was asked and answered last, where it did not end well."""
 
@@ -102,8 +113,10 @@ class Deliveries:
     ) -> int:
         """Adds what the CRM does not have in this form yet; returns how many deliveries wait because of it.
 
-        A waiting delivery of the same key takes the newer payload. A parked or discarded one wakes up when its
-        payload changed. ``cause``: ``run``, ``person`` or ``search``; without it a run's if there is one.
+        Nothing is added for a connection that went back to preview, or away, meanwhile. What is too old for it is added
+        only where the CRM has it, or will have it, already. A waiting delivery of the same key takes the newer payload.
+        A parked or discarded one wakes up when its payload changed. ``cause``: ``run``, ``person`` or ``search``;
+        without it a run's if there is one.
         """
         rows = [
             {
@@ -112,6 +125,7 @@ class Deliveries:
                 "payload": item.payload,
                 "payload_hash": item.payload_hash.hex(),
                 "hold_seconds": item.hold_seconds,
+                "appeared_at": item.appeared_at,
             }
             for item in items
         ]
@@ -162,6 +176,20 @@ class Deliveries:
             run_id,
         )
 
+    async def hurry(self, connection_id: UUID) -> None:
+        """What the CRM refused or was away for is tried again now: somebody mended the connection."""
+        await self._connection.execute(
+            "UPDATE deliveries SET due_at = now() WHERE tenant_id = $1 AND connection_id = $2 "
+            "AND (state = 'retry' OR (state = 'pending' AND attempts > 0))",
+            self._tenant_id,
+            connection_id,
+        )
+        await self._connection.execute(
+            "UPDATE crm_health SET paused_until = NULL WHERE tenant_id = $1 AND connection_id = $2",
+            self._tenant_id,
+            connection_id,
+        )
+
     async def claim(self, connection_id: UUID, epoch: int, entity: Entity, limit: int) -> list[Claimed]:
         """Marks due deliveries ``in_flight`` under ``epoch``. Commit before acting on them.
 
@@ -199,6 +227,8 @@ class Deliveries:
                 "reason": item.reason,
                 "looked_up": int(item.looked_up),
                 "sent": int(item.sent),
+                "record": item.record,
+                "put_stage": item.put_stage,
                 **_shown(item.exchange),
             }
             for item in settled

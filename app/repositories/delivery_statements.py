@@ -1,19 +1,28 @@
 """The outbox's statements. ``$1`` is the tenant, ``$2`` the connection."""
 
 ENQUEUE = """
-WITH incoming AS (
+WITH connection AS (
+    SELECT c.announce_from, c.mapping FROM crm_connections c
+    WHERE c.tenant_id = $1 AND c.id = $2 AND c.mode <> 'preview'
+), incoming AS (
     SELECT DISTINCT ON (i.entity, i.external_id) i.entity, i.external_id, i.payload,
-           decode(i.payload_hash, 'hex') AS hash, i.hold_seconds
+           decode(i.payload_hash, 'hex') AS hash, i.hold_seconds, i.appeared_at
     FROM jsonb_to_recordset($4::jsonb) AS i (
-        entity text, external_id text, payload jsonb, payload_hash text, hold_seconds float)
+        entity text, external_id text, payload jsonb, payload_hash text, hold_seconds float, appeared_at timestamptz)
 ), needed AS (
-    SELECT i.*, CASE WHEN l.crm_id IS NULL THEN i.hold_seconds ELSE 0 END AS held FROM incoming i
+    SELECT i.*, CASE WHEN l.crm_id IS NULL THEN i.hold_seconds ELSE 0 END AS held
+    FROM incoming i CROSS JOIN connection c
     LEFT JOIN crm_links l ON l.tenant_id = $1 AND l.connection_id = $2 AND l.entity = i.entity
                          AND l.external_id = i.external_id
     WHERE EXISTS (SELECT 1 FROM deliveries d
                   WHERE d.tenant_id = $1 AND d.connection_id = $2 AND d.entity = i.entity
                     AND d.external_id = i.external_id AND d.state NOT IN ('done', 'discarded'))
        OR l.payload_hash IS DISTINCT FROM i.hash
+          -- What the CRM does not have is sent only where it is new enough, and of a kind that the mapping takes.
+          AND (l.crm_id IS NOT NULL
+               OR (i.appeared_at < c.announce_from) IS NOT TRUE
+                  AND (i.entity <> 'lead' OR c.mapping -> 'kinds' IS NULL
+                       OR c.mapping -> 'kinds' ? (i.payload -> 'metadata' ->> 'kwork_kind')))
           AND NOT EXISTS (SELECT 1 FROM deliveries d
                           WHERE d.tenant_id = $1 AND d.connection_id = $2 AND d.entity = i.entity
                             AND d.external_id = i.external_id AND d.state = 'discarded'
@@ -58,7 +67,7 @@ WITH due AS (
     RETURNING d.id, d.entity, d.external_id, d.payload, d.payload_hash, d.attempts, d.lookups,
               extract(epoch FROM now() - d.sent_at)::float AS unclear_seconds, d.sent_hash, due.was_unknown
 )
-SELECT c.*, l.crm_id, l.payload_hash AS linked_hash, k.crm_id AS contact_id,
+SELECT c.*, l.crm_id, l.payload_hash AS linked_hash, l.sent, l.put_stage, k.crm_id AS contact_id,
        k.crm_id IS NULL AND EXISTS (
            SELECT 1 FROM deliveries o
            WHERE o.tenant_id = $1 AND o.connection_id = $2 AND o.entity = 'contact'
@@ -66,7 +75,7 @@ SELECT c.*, l.crm_id, l.payload_hash AS linked_hash, k.crm_id AS contact_id,
              AND o.state NOT IN ('done', 'discarded') AND o.state <> 'parked') AS contact_open
 FROM claimed c
 LEFT JOIN LATERAL (
-    SELECT i.crm_id, i.payload_hash FROM crm_links i
+    SELECT i.crm_id, i.payload_hash, i.sent, i.put_stage FROM crm_links i
     WHERE i.tenant_id = $1 AND i.connection_id = $2 AND i.entity = c.entity AND i.external_id = c.external_id
     LIMIT 1) l ON true
 LEFT JOIN LATERAL (
@@ -142,7 +151,7 @@ WITH settled AS (
     SELECT s.*, decode(s.link_hash, 'hex') AS hash
     FROM jsonb_to_recordset($4::jsonb) AS s (
         id bigint, state text, outcome text, crm_id text, link_hash text, delay float, reason_code text,
-        reason text, looked_up integer, sent integer, request jsonb, answer jsonb)
+        reason text, looked_up integer, sent integer, record jsonb, put_stage text, request jsonb, answer jsonb)
 ), updated AS (
     UPDATE deliveries d SET
         state = CASE WHEN d.payload_hash <> d.sent_hash
@@ -157,12 +166,18 @@ WITH settled AS (
         settled_at = CASE WHEN s.state IN ('done', 'parked') THEN now() END
     FROM settled s
     WHERE d.tenant_id = $1 AND d.connection_id = $2 AND d.id = s.id AND d.state = 'in_flight' AND d.epoch = $3
-    RETURNING d.entity, d.external_id, s.crm_id, s.hash
+    RETURNING d.entity, d.external_id, s.crm_id, s.hash, s.record, s.put_stage
 ), linked AS (
-    INSERT INTO crm_links AS l (tenant_id, connection_id, entity, external_id, crm_id, payload_hash)
-    SELECT $1::text, $2::uuid, u.entity, u.external_id, u.crm_id, u.hash FROM updated u WHERE u.crm_id IS NOT NULL
+    INSERT INTO crm_links AS l (
+        tenant_id, connection_id, entity, external_id, crm_id, payload_hash, sent, put_stage, seen_stage)
+    SELECT $1::text, $2::uuid, u.entity, u.external_id, u.crm_id, u.hash, u.record, u.put_stage, u.put_stage
+    FROM updated u WHERE u.crm_id IS NOT NULL
     ON CONFLICT (tenant_id, connection_id, entity, external_id) DO UPDATE SET
-        crm_id = excluded.crm_id, payload_hash = excluded.payload_hash, updated_at = now()
+        crm_id = excluded.crm_id, payload_hash = excluded.payload_hash, updated_at = now(),
+        sent = coalesce(excluded.sent, l.sent), put_stage = coalesce(excluded.put_stage, l.put_stage),
+        -- A stage of ours is no person's move: where we put a lead is where it was seen.
+        seen_stage = CASE WHEN excluded.put_stage IS DISTINCT FROM l.put_stage
+                          THEN coalesce(excluded.put_stage, l.seen_stage) ELSE l.seen_stage END
 )
 SELECT count(*) FROM updated
 """

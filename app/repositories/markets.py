@@ -104,7 +104,7 @@ _PLAIN = (
 _COLUMNS = (
     "p.id, p.title, p.description, p.status, p.category_id, p.parent_category_id, p.price_kopecks, "
     "p.max_price_kopecks, p.currency, p.buyer_id, p.buyer_username, p.offers, p.created_at, p.active_at, "
-    "p.expires_at, p.url, p.details"
+    "p.expires_at, p.url, p.details, coalesce(p.created_at, p.first_seen_at) AS appeared_at"
 )
 
 # $2: volatile keys. The merge is looked at only where the hash differs.

@@ -37,14 +37,19 @@ _COLUMNS = {
 _TABLE = {OrderKind.PROJECT: "market_projects r", OrderKind.ORDER: "orders r"}
 _MOMENT = {OrderKind.PROJECT: "r.active_at", OrderKind.ORDER: "r.created_at"}
 
-_CONNECTION = "(SELECT c.id FROM crm_connections c WHERE c.tenant_id = $1 AND c.name = 'default')"
+_IN_USE = "FROM crm_connections c WHERE c.tenant_id = $1 AND c.mode <> 'preview'"
+_FIRST = "c.origin = 'api', c.created_at, c.id"
+_CONNECTION = f"(SELECT c.id {_IN_USE} ORDER BY {_FIRST} LIMIT 1)"
 _LEAD_JOINS = (
     f"LEFT JOIN crm_links l ON l.tenant_id = $1 AND l.connection_id = {_CONNECTION} AND l.entity = 'lead' "
     "  AND l.external_id = 'kwork:' || p.kind || ':' || p.id "
     f"LEFT JOIN deliveries d ON d.tenant_id = $1 AND d.connection_id = {_CONNECTION} AND d.entity = 'lead' "
     "  AND d.external_id = 'kwork:' || p.kind || ':' || p.id AND d.state NOT IN ('done', 'discarded')"
 )
-_LEAD_COLUMNS = "l.crm_id AS lead_id, d.state AS lead_state, d.reason AS lead_reason"
+_LEAD_COLUMNS = (
+    "l.crm_id AS lead_id, d.state AS lead_state, d.reason AS lead_reason, "
+    f"(SELECT count(*) {_IN_USE}) AS connections"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,20 @@ class OrderList:
             f"WITH p AS ({branches}) SELECT p.*, {_LEAD_COLUMNS} FROM p {_LEAD_JOINS} WHERE $1::text IS NOT NULL",  # noqa: S608
             self._tenant_id,
             number,
+        )
+
+    async def leads(self, keys: Sequence[str]) -> list[asyncpg.Record]:
+        """Per key of a lead and connection in use, the first one first: where the lead stands there."""
+        return await self._connection.fetch(  # type: ignore[no-any-return]
+            "SELECT k.key, c.id AS connection_id, c.name AS connection, l.crm_id AS lead_id, "  # noqa: S608
+            "  d.state AS lead_state, d.reason AS lead_reason "
+            f"FROM (SELECT c.* {_IN_USE}) c CROSS JOIN unnest($2::text[]) AS k (key) "
+            "LEFT JOIN crm_links l ON l.tenant_id = $1 AND l.connection_id = c.id AND l.entity = 'lead' "
+            "  AND l.external_id = k.key "
+            "LEFT JOIN deliveries d ON d.tenant_id = $1 AND d.connection_id = c.id AND d.entity = 'lead' "
+            f"  AND d.external_id = k.key AND d.state <> 'done' ORDER BY {_FIRST}",
+            self._tenant_id,
+            list(keys),
         )
 
     async def events(self, order_id: int, limit: int, before: int | None) -> list[asyncpg.Record]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -151,6 +152,20 @@ class Orders:
         )
         return [dict(row) for row in rows]
 
+    async def appeared(self, after: datetime, before: datetime, *, beyond: int, limit: int) -> list[int]:
+        """Numbers of the tenant's orders that appeared then, lowest first, those after ``beyond``."""
+        rows = await self._connection.fetch(
+            "SELECT id FROM orders WHERE tenant_id = $1 AND id > $4 "
+            "AND coalesce(created_at, first_seen_at) >= $2 AND coalesce(created_at, first_seen_at) < $3 "
+            "ORDER BY id LIMIT $5",
+            self._tenant_id,
+            after,
+            before,
+            beyond,
+            limit,
+        )
+        return [row["id"] for row in rows]
+
     async def open_ids(self, account_id: UUID) -> set[int]:
         """Orders of the account that may still change."""
         rows = await self._connection.fetch(
@@ -162,13 +177,17 @@ class Orders:
         return {row["id"] for row in rows}
 
     async def buyers(self, account_id: UUID | None) -> list[dict[str, Any]]:
-        """Each buyer of the tenant's orders once: ``id`` (may be unknown) and ``username``."""
+        """Each buyer of the tenant's orders once: ``id`` (may be unknown), ``username``, and when his last order
+        ``appeared_at``.
+        """
         rows = await self._connection.fetch(
             """
             SELECT DISTINCT ON (o.buyer_id, CASE WHEN o.buyer_id IS NULL THEN lower(o.buyer_username) END)
-                   o.buyer_id AS id, o.buyer_username AS username
+                   o.buyer_id AS id, o.buyer_username AS username,
+                   coalesce(o.created_at, o.first_seen_at) AS appeared_at
             FROM orders o
             WHERE o.tenant_id = $1 AND ($2::uuid IS NULL OR o.account_id = $2)
+            ORDER BY o.buyer_id, CASE WHEN o.buyer_id IS NULL THEN lower(o.buyer_username) END, appeared_at DESC
             """,
             self._tenant_id,
             account_id,
@@ -212,7 +231,8 @@ def _page(details: OrderDetails | None) -> dict[str, Any]:
 
 _COLUMNS = (
     "o.id, o.account_id, o.title, o.status, o.price_kopecks, o.currency, o.buyer_id, o.buyer_username, o.url, "
-    "o.created_at, o.deadline_at, o.details, o.details_tried_at IS NULL AS page_unread"
+    "o.created_at, o.deadline_at, o.details, o.details_tried_at IS NULL AS page_unread, "
+    "coalesce(o.created_at, o.first_seen_at) AS appeared_at"
 )
 
 # The columns are what the merged details say. $4: volatile keys, $5: keys of the order's own page.

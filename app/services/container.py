@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from app.core.database import Database
@@ -14,13 +14,20 @@ from app.services.authenticate import Authenticator, Login
 from app.services.connect_account import ConnectAccount
 from app.services.event_streams import EventStreams
 from app.services.files import Files
+from app.services.manage_connections import ManageConnections
+from app.services.manage_mapping import ManageMapping
 from app.services.manage_webhooks import ManageWebhooks
+from app.services.preview_delivery import PreviewDelivery
 from app.services.read_attachments import ReadAttachments
 from app.services.read_categories import Categories
+from app.services.read_crm_stages import ReadCrmStages
 from app.services.receive_files import ReceiveFiles
 from app.services.sync_history import SyncHistory
 from app.services.work_on_failures import WorkOnFailures
 from app.services.writes import WritesService
+
+if TYPE_CHECKING:  # it leans on what leans on this
+    from app.services.backfill_connection import BackfillConnection
 
 log = logging.getLogger(__name__)
 
@@ -107,5 +114,10 @@ class Services:
     attachments: ReadAttachments
     streams: EventStreams
     webhooks: ManageWebhooks
+    connections: ManageConnections
+    backfill: BackfillConnection
+    mappings: ManageMapping
+    previews: PreviewDelivery
+    crm_stages: ReadCrmStages
     writes: WritesService
     probes: tuple[Probe, ...] = ()

@@ -43,10 +43,15 @@ class SetUpFailed(VendorError):
     code = "crm_set_up_failed"
 
 
+class ConnectionUnusable(VendorError):
+    """The connection's secrets or settings do not open any more; ``code`` says which."""
+
+
 REFUSED: Final[Mapping[type[VendorError], tuple[float, float]]] = {
     AuthExpired: (300.0, 3600.0),
     Blocked: (300.0, 3600.0),
     SetUpFailed: (60.0, 3600.0),
+    ConnectionUnusable: (60.0, 3600.0),
 }
 """Shortest and longest pause after what hardly heals by itself: one is enough, and asking again may make it worse."""
 

@@ -1,67 +1,85 @@
-"""The tenant's CRM connector from the settings ``CRM_KIND``, ``CRM_API_URL``, ``CRM_API_KEY`` and ``CRM_SETTINGS``."""
+"""The connections a tenant's leads go to, and their connectors: of the settings ``CRM_KIND``, ``CRM_API_URL``,
+``CRM_API_KEY`` and ``CRM_SETTINGS``, and of what the tenant connected itself."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from app.core.pace import Pace
-from app.core.redis import RedisConnection
+from app.core.database import TenantConnection
 from app.core.settings import Settings
 from app.crm.profile import named_by, profile_in
 from app.crm.registry import build_connector, check_settings
-from app.domain.crm import CallRate, CrmConnector
+from app.domain.connections import ConnectionMode, ConnectionOrigin
+from app.domain.crm import CrmConnector
 from app.domain.errors import Conflict
-from app.repositories.connections import CrmConnection
+from app.repositories.connections import Connections, CrmConnection
+from app.services.crm_paces import CrmPaces
+from app.services.tenant_connectors import TenantConnectors
 
 FIRST_TENANT: Final = "default"
 
 
 class CrmConnectors:
-    """Builds a fresh connector per tenant: none is ever shared."""
+    """Builds a fresh connector per tenant and connection: none is ever shared."""
 
-    def __init__(self, settings: Settings, redis: RedisConnection | None = None) -> None:
-        """``redis`` shares the pace towards a CRM between workers; without it each process keeps its own."""
+    def __init__(
+        self, settings: Settings, own: TenantConnectors | None = None, pacing: CrmPaces | None = None
+    ) -> None:
+        """``own`` opens what tenants connected; without it only the CRM of the settings is known."""
         self._settings = settings
-        self._redis = redis
-        self._paces: dict[str, Pace] = {}
-        self.kind = settings.crm_kind
+        self._own = own
+        self._pacing = pacing or CrmPaces()
+
+    @property
+    def kind(self) -> str | None:
+        """Of the CRM of the settings; ``None``: they name none."""
+        return self._settings.crm_kind if self.configured else None
 
     @property
     def configured(self) -> bool:
-        """True when there is a CRM to send to."""
+        """True when the settings name a CRM, which then is every tenant's."""
         return bool(self._settings.crm_api_key) and (
-            self.kind != "native" or bool(self._settings.crm_api_url)
+            self._settings.crm_kind != "native" or bool(self._settings.crm_api_url)
         )
 
-    def require(self) -> None:
-        """Raises ``Conflict`` (``crm_not_configured``) when there is no CRM to send to."""
-        if not self.configured:
+    async def targets(self, scope: TenantConnection) -> tuple[CrmConnection, ...]:
+        """Where leads and contacts are queued. Raises ``Conflict``: ``crm_not_configured``, ``crm_not_live``."""
+        known = await Connections(scope).list(self.kind)
+        if not known:
             raise Conflict(
-                "CRM не подключена: укажите CRM_API_URL и CRM_API_KEY в .env и перезапустите сервис.",
+                "CRM не подключена: подключите её (PUT /api/v1/crm/connection) или укажите CRM_API_URL и "
+                "CRM_API_KEY в .env и перезапустите сервис.",
                 code="crm_not_configured",
             )
+        found = tuple(one for one in known if one.mode is not ConnectionMode.PREVIEW)
+        if not found:
+            raise Conflict(
+                "CRM подключена только на пробу: включите подключение "
+                '(POST /api/v1/crm/connection/{id}/mode с {"mode": "live"}).',
+                code="crm_not_live",
+            )
+        return found
 
     def check_settings(self) -> None:
         """Raises ``KeyError`` for a kind that is not known, and ``pydantic.ValidationError`` for settings that no
         connection could be made with."""
-        given = _GIVEN[self.kind]
-        if self.configured:
+        given = _GIVEN[self._settings.crm_kind]
+        if self.kind is not None:
             check_settings(self.kind, given(self._settings, FIRST_TENANT))
 
     def connect(self, tenant_id: str, connection: CrmConnection) -> CrmConnector:
-        """Close it with ``aclose`` after use."""
-        self.require()
+        """Close it with ``aclose`` after use. Raises ``Conflict`` for a connection that does not open."""
+        if connection.origin is ConnectionOrigin.API and self._own is not None:
+            return self._own.connect(tenant_id, connection)
+        if not self.configured:
+            raise Conflict(
+                "CRM_API_KEY больше не задан, а подключение «default» описано только им: верните его в .env "
+                "или удалите подключение.",
+                code="crm_not_configured",
+            )
         given = _GIVEN[connection.kind](self._settings, tenant_id)
-        return build_connector(connection.kind, given, pacing=self.pace_of)
-
-    def pace_of(self, limit: str, rate: CallRate) -> Pace:
-        """The one pace of this process for a limit: connectors that share the limit share it."""
-        pace = self._paces.get(limit)
-        if pace is None or pace.rate != (rate.per_second, rate.burst):
-            pace = Pace(self._redis, limit, rate=rate.per_second, burst=rate.burst)
-            self._paces[limit] = pace
-        return pace
+        return build_connector(connection.kind, given, pacing=self._pacing)
 
 
 def _native(settings: Settings, tenant_id: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from app.core.database import TenantConnection
 from app.domain.crm import Entity
@@ -21,7 +22,7 @@ async def current_payloads(scope: TenantConnection, failures: Sequence[Failure])
     found = [order_lead(row) for row in await Orders(scope).by_ids(_numbers(leads, "kwork:order:"))]
     projects = await Markets(scope.connection).by_ids(_numbers(leads, "kwork:project:"))
     found += [project_lead(row) for row in projects]
-    found += await contacts_of(scope, _buyers(failures))
+    found += await contacts_of(scope, _buyers(failures), any_age=True)
     by_key = {(one.entity.value, one.external_id): one for one in found}
     return {
         one.id: by_key[one.entity, one.external_id]
@@ -35,11 +36,11 @@ def _numbers(keys: Sequence[str], prefix: str) -> list[int]:
     return [int(end) for end in ends if end.isascii() and end.isdigit()]
 
 
-def _buyers(failures: Sequence[Failure]) -> list[Person]:
-    people = []
+def _buyers(failures: Sequence[Failure]) -> dict[Person, datetime]:
+    people: dict[Person, datetime] = {}
     for one in failures:
         known = (one.payload.get("metadata") or {}) if one.entity == Entity.CONTACT else {}
         user_id, username = known.get("kwork_user_id"), known.get("kwork_username")
         if isinstance(user_id, int) and isinstance(username, str):
-            people.append(Person(user_id, username))
+            people[Person(user_id, username)] = one.created_at
     return people

@@ -19,12 +19,13 @@ from app.core.failpoints import failpoint
 from app.core.patience import when_database_is_back
 from app.core.together import all_or_none
 from app.domain.crm import CrmConnector, Entity
-from app.repositories.connections import CrmConnection
+from app.repositories.connections import Connections, CrmConnection
 from app.repositories.crm_problems import CrmProblems
 from app.repositories.deliveries import Claimed, Deliveries, Settled
 from app.repositories.leases import Lease, LeaseLost, Leases
 from app.services.crm_breaker import Breaker, Paused
 from app.services.delivery_sending import Sending
+from app.services.ready_mapping import ready_mapping
 from app.services.tell_crm_health import tell_crm_health
 
 LEASE_SECONDS = 30.0
@@ -63,6 +64,7 @@ class Drain:
         """Until nothing is due, or the CRM has to be left alone. Raises ``LeaseLost``."""
         sending = Sending(
             connector,
+            ready_mapping(dict(self._connection.mapping)),
             self._breaker,
             may_leave=self._may_leave,
             slots=slots,
@@ -133,6 +135,8 @@ class Drain:
     async def _claim_next(self, limit: int) -> tuple[list[Claimed], bool]:
         """The first kind that has something due, and whether all kinds could be looked through."""
         async with self._held() as scope:
+            if not await Connections(scope).stands(self._connection):
+                return [], True  # paused, or changed: the next drain opens it anew
             for entity in _ORDER:
                 claimed = await Deliveries(scope).claim(self._connection.id, self._lease.epoch, entity, limit)
                 if claimed:

@@ -13,6 +13,7 @@ from app.core.failpoints import failpoint
 from app.crm.exchanges import WatchedCalls, watched_calls
 from app.domain.content import plain
 from app.domain.crm import (
+    Contact,
     CrmConnector,
     Entity,
     Exchange,
@@ -28,7 +29,9 @@ from app.repositories.deliveries import Claimed, Settled
 from app.repositories.leases import LeaseLost
 from app.services.crm_breaker import Breaker
 from app.services.delivery_decisions import after, crashed, held, unclear_note
-from app.services.lead_payloads import contact_of, lead_of, note_of
+from app.services.lead_payloads import contact_of, content_of, lead_of, note_of
+from app.services.ready_mapping import ReadyMapping
+from app.services.shape_records import Known, ShapedLead, ShapeRecords
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +49,7 @@ class Sending:
     def __init__(
         self,
         connector: CrmConnector,
+        mapping: ReadyMapping,
         breaker: Breaker,
         *,
         may_leave: Callable[[], None],
@@ -53,6 +57,7 @@ class Sending:
         search_lag_seconds: float,
     ) -> None:
         self._connector = connector
+        self._shaping = ShapeRecords(mapping, connector)
         self._breaker = breaker
         self._may_leave = may_leave
         self._slots = asyncio.Semaphore(slots)
@@ -96,10 +101,12 @@ class Sending:
     async def _batch(self, items: list[Claimed]) -> list[Settled]:
         """What concerns the whole call is each one's outcome; a refusal that names nobody is asked one by one."""
         assert isinstance(self._connector, TakesBatches)
-        changes = [LeadChange(self._lead(item), item.crm_id) for item in items]
+        shaped: Sequence[ShapedLead] = ()
         outcomes: Sequence[Saved | ServiceError]
         with watched_calls(self._may_leave) as calls:
             try:
+                shaped = await self._shaping.leads([(_lead(item), _known(item)) for item in items])
+                changes = [LeadChange(one.lead, item.crm_id) for one, item in zip(shaped, items, strict=True)]
                 outcomes = await self._connector.save_leads(changes)
             except ServiceError as error:
                 outcomes = [error] * len(items)
@@ -113,20 +120,22 @@ class Sending:
             return [await self._one(item) for item in items]
         for told in {id(outcome): outcome for outcome in outcomes}.values():
             self._breaker.note(told if isinstance(told, ServiceError) else None)
+        if isinstance(first, ServiceError) and not shaped:
+            return [_with(after(item, first, self._breaker.pause), calls.last()) for item in items]
         return [
-            _saved(item, outcome)
+            _saved(item, outcome, one)
             if isinstance(outcome, Saved)
-            else _with(after(item, outcome, self._breaker.pause), self._own_part(calls, item))
-            for item, outcome in zip(items, outcomes, strict=True)
+            else _with(after(item, outcome, self._breaker.pause), self._own_part(calls, one))
+            for item, outcome, one in zip(items, outcomes, shaped, strict=True)
         ]
 
-    def _own_part(self, calls: WatchedCalls, item: Claimed) -> Exchange | None:
+    def _own_part(self, calls: WatchedCalls, shaped: ShapedLead) -> Exchange | None:
         """Of a batch's request only this delivery's record is of interest."""
         last = calls.last()
         if last is None:
             return None
         try:
-            body = self._connector.lead_body(self._lead(item))
+            body = self._connector.lead_body(shaped.lead)
         except ServiceError:
             return last
         return calls.last(instead=plain(body))
@@ -159,29 +168,32 @@ class Sending:
                 reason="Покупателя ещё нет в контактах CRM: лид уйдёт сразу за ним.",
                 sent=False,
             )
-        return _saved(item, await self._save(item))
+        return await self._save(item)
 
-    async def _save(self, item: Claimed) -> Saved:
-        crm = self._connector
+    async def _save(self, item: Claimed) -> Settled:
         if item.entity is Entity.NOTE:
-            return await self._add_note(item)
+            return _saved(item, await self._add_note(item), None)
         if item.entity is Entity.CONTACT:
-            contact = contact_of(item.payload)
-            return await (
-                crm.update_contact(item.crm_id, contact) if item.crm_id else crm.create_contact(contact)
-            )
-        lead = self._lead(item)
-        return await (crm.update_lead(item.crm_id, lead) if item.crm_id else crm.create_lead(lead))
+            contact = self._shaping.contact(contact_of(item.payload), _known(item))
+            return _saved(item, await self._save_contact(item, contact), contact)
+        shaped = await self._shaping.lead(_lead(item), _known(item))
+        crm = self._connector
+        saved = await (
+            crm.update_lead(item.crm_id, shaped.lead) if item.crm_id else crm.create_lead(shaped.lead)
+        )
+        return _saved(item, saved, shaped)
+
+    async def _save_contact(self, item: Claimed, contact: Contact) -> Saved:
+        crm = self._connector
+        return await (
+            crm.update_contact(item.crm_id, contact) if item.crm_id else crm.create_contact(contact)
+        )
 
     async def _add_note(self, item: Claimed) -> Saved:
         if not isinstance(self._connector, TakesNotes):
             raise Rejected(NO_NOTES[1], code=NO_NOTES[0])
         assert item.lead_id is not None, "a note is claimed only once its lead is linked"
-        return await self._connector.add_note(item.lead_id, note_of(item.payload))
-
-    def _lead(self, item: Claimed) -> Lead:
-        """The one place where a lead takes its last form before it is sent."""
-        return lead_of(item.payload, item.contact_id)
+        return await self._connector.add_note(item.lead_id, self._shaping.note(note_of(item.payload)))
 
     def _failed(self, item: Claimed, error: ServiceError, exchange: Exchange | None) -> Settled:
         self._breaker.note(error)
@@ -199,16 +211,29 @@ def _waits_for_contact(item: Claimed) -> bool:
     return wanted is not None and item.contact_id is None and item.contact_open
 
 
-def _saved(item: Claimed, saved: Saved) -> Settled:
+def _lead(item: Claimed) -> Lead:
+    return lead_of(item.payload, item.contact_id)
+
+
+def _known(item: Claimed) -> Known | None:
+    return Known(item.crm_id, item.sent, item.put_stage) if item.crm_id is not None else None
+
+
+def _saved(item: Claimed, saved: Saved, sent: ShapedLead | Contact | None) -> Settled:
     # A lead that had to go without its contact is not what we want yet: the next sync sends it again.
     complete = item.payload.get("contact_external_id") is None or item.contact_id is not None
-    return Settled(
+    settled = Settled(
         item.id,
         "done",
         "updated" if item.crm_id is not None else "created" if saved.created else "adopted",
         crm_id=saved.crm_id,
         link_hash=item.payload_hash if complete else b"",
     )
+    if sent is None or settled.outcome == "adopted":  # what was there already is not what we would have sent
+        return settled
+    if isinstance(sent, Contact):
+        return replace(settled, record=content_of(sent))
+    return replace(settled, record=content_of(sent.lead), put_stage=sent.put_stage)
 
 
 def _with(settled: Settled, exchange: Exchange | None) -> Settled:

@@ -64,7 +64,7 @@ def order_lead(row: Mapping[str, Any]) -> Outgoing:
             "kwork_account_id": str(row["account_id"]),
         },
     )
-    return _outgoing(Entity.LEAD, lead)
+    return outgoing(Entity.LEAD, lead)
 
 
 def project_lead(row: Mapping[str, Any]) -> Outgoing:
@@ -82,12 +82,13 @@ def project_lead(row: Mapping[str, Any]) -> Outgoing:
         metadata={
             "kwork_kind": "project",
             "kwork_id": row["id"],
+            "kwork_status": row["status"],
             "kwork_buyer": row["buyer_username"],
             "kwork_category_id": row["category_id"],
             "kwork_max_price": row["max_price_kopecks"] / 100,
         },
     )
-    return _outgoing(Entity.LEAD, lead)
+    return outgoing(Entity.LEAD, lead)
 
 
 def buyer_contact(user_id: int, username: str, profile: Mapping[str, Any] | None) -> Outgoing:
@@ -107,7 +108,7 @@ def buyer_contact(user_id: int, username: str, profile: Mapping[str, Any] | None
             },
         },
     )
-    return _outgoing(Entity.CONTACT, contact)
+    return outgoing(Entity.CONTACT, contact)
 
 
 def lead_of(payload: Mapping[str, Any], contact_id: str | None) -> Lead:
@@ -130,7 +131,12 @@ def contact_of(payload: Mapping[str, Any]) -> Contact:
 
 def message_note(message_id: int, lead_key: str, text: str, at: datetime) -> Outgoing:
     """A message on the timeline of a lead; ``at``: aware, UTC, when it was sent on Kwork."""
-    payload = {**plain(Note(f"kwork:message:{message_id}", text, at)), "lead_external_id": lead_key}
+    return note_of_lead(Note(f"kwork:message:{message_id}", text, at), lead_key)
+
+
+def note_of_lead(note: Note, lead_key: str) -> Outgoing:
+    """A line on the timeline of a lead, as it is queued."""
+    payload = {**plain(note), "lead_external_id": lead_key}
     return Outgoing(Entity.NOTE, payload["external_id"], payload, content_hash(payload))
 
 
@@ -139,6 +145,12 @@ def note_of(payload: Mapping[str, Any]) -> Note:
     return Note(payload["external_id"], payload["text"], datetime.fromisoformat(payload["at"]))
 
 
-def _outgoing(entity: Entity, record: Lead | Contact) -> Outgoing:
-    payload = plain(record)
+def content_of(record: Lead | Contact) -> dict[str, Any]:
+    """The plain form of a record, without how it is handled."""
+    return {name: value for name, value in plain(record).items() if name != "handling"}
+
+
+def outgoing(entity: Entity, record: Lead | Contact) -> Outgoing:
+    """The record as it is queued."""
+    payload = content_of(record)
     return Outgoing(entity, record.external_id, payload, content_hash(payload))

@@ -17,12 +17,13 @@ from app.core.database import Database
 from app.core.patience import when_database_is_back
 from app.core.together import all_or_none
 from app.domain.crm import CrmConnector, NeedsSetUp
+from app.domain.errors import ServiceError
 from app.repositories.connections import Connections, CrmConnection
 from app.repositories.crm_health import CrmHealths
 from app.repositories.deliveries import Deliveries
 from app.repositories.leases import Lease, LeaseLost, Leases
 from app.services import delivery_drain
-from app.services.crm_breaker import Breaker, SetUpFailed
+from app.services.crm_breaker import Breaker, ConnectionUnusable, SetUpFailed
 from app.services.delivery_drain import Drain
 
 log = structlog.get_logger(__name__)
@@ -41,7 +42,7 @@ class PushDeliveries:
         database: Database,
         connect: Callable[[str, CrmConnection], CrmConnector],
         *,
-        kind: str,
+        kind: str | None,
         concurrency: int,
         search_lag_seconds: float,
     ) -> None:
@@ -112,10 +113,10 @@ class PushDeliveries:
         if recovered:
             log.warning("deliveries_recovered", tenant=tenant_id, count=recovered)
         drain = Drain(self._database, tenant_id, connection, lease, breaker)
-        connector = self._connect(tenant_id, connection)
+        connector = self._opened(tenant_id, connection, breaker)
         patience = seconds
         try:
-            if await self._is_set_up(connection, connector, breaker):
+            if connector is not None and await self._is_set_up(connection, connector, breaker):
                 await drain.run(connector, slots=self._concurrency, search_lag_seconds=self._lag)
             if breaker.dirty:
                 await drain.tell()
@@ -125,8 +126,17 @@ class PushDeliveries:
             patience = 0.0
             raise
         finally:
-            await connector.aclose()
+            if connector is not None:
+                await connector.aclose()
             await when_database_is_back(lambda: self._give_back(tenant_id, lease), seconds=patience)
+
+    def _opened(self, tenant_id: str, connection: CrmConnection, breaker: Breaker) -> CrmConnector | None:
+        """None when its secrets or settings cannot be read any more: then what is queued waits, and its health says so."""
+        try:
+            return self._connect(tenant_id, connection)
+        except ServiceError as error:
+            breaker.note(ConnectionUnusable(error.detail, code=error.code))
+            return None
 
     async def _is_set_up(self, connection: CrmConnection, connector: CrmConnector, breaker: Breaker) -> bool:
         """Makes once what the CRM must have before its first lead; while that fails, nothing is sent at all."""

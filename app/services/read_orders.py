@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import asyncpg
 
 from app.core.database import TenantConnection
 from app.domain.errors import Conflict, NotFound
-from app.domain.listing import OrderFilter, OrderId, OrderKind, Position, Window
+from app.domain.listing import OrderFilter, OrderId, OrderKind, Position, Window, public_id
 from app.repositories.order_list import OrderList
 
 
@@ -38,6 +38,19 @@ async def list_orders(scope: TenantConnection, wanted: OrderFilter, window: Wind
         return OrderPage(found.rows, found.total, None)
     last = found.rows[-1]
     return OrderPage(found.rows, found.total, Position(last["at"], OrderKind(last["kind"]), last["id"]))
+
+
+async def leads_of(
+    scope: TenantConnection, rows: Sequence[asyncpg.Record]
+) -> Mapping[str, list[asyncpg.Record]]:
+    """Per public id where its lead stands in each of the tenant's connections; empty while there is only one."""
+    if not rows or rows[0]["connections"] <= 1:
+        return {}
+    ids = {f"kwork:{row['kind']}:{row['id']}": public_id(row["kind"], row["id"]) for row in rows}
+    found: dict[str, list[asyncpg.Record]] = {name: [] for name in ids.values()}
+    for lead in await OrderList(scope).leads(list(ids)):
+        found[ids[lead["key"]]].append(lead)
+    return found
 
 
 async def get_order(scope: TenantConnection, wanted: OrderId) -> asyncpg.Record:

@@ -20,7 +20,6 @@ from app.domain.content import plain
 from app.domain.errors import Conflict, Invalid, LayoutChanged, ServiceError
 from app.domain.kwork import ProjectFilter
 from app.repositories.accounts import Accounts
-from app.repositories.connections import Connections
 from app.repositories.deliveries import Deliveries
 from app.repositories.leases import LeaseLost, Leases
 from app.repositories.markets import Markets
@@ -104,7 +103,8 @@ class Sync:
         if unknown:
             raise Invalid(f"kinds: допустимы {', '.join(KINDS)}.", field="kinds", code="unknown_kind")
         if request.create_leads:
-            self._connectors.require()
+            async with self._database.tenant(tenant_id) as scope:
+                await self._connectors.targets(scope)
         runs: list[Run] = []
         if request.stream == CONTACTS or set(request.kinds) & set(_ACCOUNT_KINDS):
             for account_id in await self._accounts_of(tenant_id, request.account_id):
@@ -173,8 +173,7 @@ class Sync:
             )
             targets: tuple[UUID, ...] = ()
             if request.create_leads:
-                live = await Connections(scope).live(self._connectors.kind)
-                targets = tuple(connection.id for connection in live)
+                targets = tuple(one.id for one in await self._connectors.targets(scope))
         if lease is not None:
             going = RunScope(tenant_id, request.account_id, lease, targets, checkpoint=dict(run.checkpoint))
             task = asyncio.create_task(self._run(going, stream, request), name=f"run {run.id}")

@@ -166,7 +166,9 @@ class SyncAccount:
         async def store(scope: TenantConnection) -> None:
             run.add(contacts_read=len(buyers))
             if run.connection_ids:
-                items = await contacts_of(scope, [Person(buyer["id"], buyer["username"]) for buyer in buyers])
+                items = await contacts_of(
+                    scope, {Person(buyer["id"], buyer["username"]): buyer["appeared_at"] for buyer in buyers}
+                )
                 run.add(contacts_without_id=len(buyers) - len(items))
                 await Deliveries(scope).enqueue_to(run.connection_ids, run.lease.run_id, items)
 

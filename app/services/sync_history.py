@@ -127,7 +127,7 @@ class SyncHistory:
             problems, _ = await CrmProblems(scope).page(is_open=True, connection_id=None, limit=_SHOWN)
             accounts, _ = await Accounts(scope).list(limit=_MOST_ACCOUNTS, offset=0)
             exchange = await SharedReads(scope.connection, EXCHANGE).last()
-            live = await Connections(scope).live(self._connectors.kind) if self._connectors.configured else ()
+            receiving = await Connections(scope).receiving(self._connectors.kind)
             healths, left = await CrmHealths(scope).all(), await backlogs(scope)
         return SyncStatus(
             streams=tuple(_stream(run, done.get((run.account_id, run.stream)), left, now) for run in latest),
@@ -138,7 +138,7 @@ class SyncHistory:
                 ConnectionStatus(
                     each, healths.get(each.id), *_sum([b for b in left if b.connection_id == each.id])
                 )
-                for each in live
+                for each in receiving
             ),
             deliveries=summary["counts"],
             oldest_unsettled_seconds=summary["oldest_unsettled_seconds"],
@@ -146,7 +146,7 @@ class SyncHistory:
             problems=problems,
             exchange_state=exchange.state if exchange else None,
             exchange_read_at=exchange.finished_at if exchange else None,
-            crm_configured=self._connectors.configured,
+            crm_configured=bool(receiving),
         )
 
 

@@ -3,6 +3,7 @@
 GET  /                     the page
 GET  /_demo/feed           what the page shows: ?tenant=, ?limit= (newest first, under the contract's names)
 GET  /_demo/records        every lead and contact of ?tenant=, as stored
+PATCH /_demo/leads/<id>    a person changes a lead of ?tenant= by hand (JSON under the wire's names)
 GET  /_demo/variant        how this CRM differs from the contract
 PUT  /_demo/variant        change it (JSON, absent names: the contract); records are thrown away
 POST /_demo/reset          throw the records away
@@ -49,6 +50,9 @@ def demo_routes(office: Office) -> list[Route]:
             else {"leads": [], "contacts": []}
         )
 
+    async def edit(request: Request) -> Response:
+        return _edited(office, request.path_params["id"], request, await request.body())
+
     async def variant(request: Request) -> Response:
         if request.method == "GET":
             return _json(asdict(office.variant))
@@ -71,9 +75,22 @@ def demo_routes(office: Office) -> list[Route]:
         Route("/favicon.ico", no_icon),
         Route("/_demo/feed", feed),
         Route("/_demo/records", records),
+        Route("/_demo/leads/{id}", edit, methods=["PATCH"]),
         Route("/_demo/variant", variant, methods=["GET", "PUT"]),
         Route("/_demo/reset", reset, methods=["POST"]),
     ]
+
+
+def _edited(office: Office, crm_id: str, request: Request, body: bytes) -> Response:
+    """As a person does it on a page of the CRM: not through the door, so no journal tells it."""
+    tenant = office.tenants.get(request.query_params.get("tenant", ""))
+    record = tenant.leads.get(crm_id) if tenant else None
+    if tenant is None or record is None:
+        return _json({"error": "no such lead"}, 404)
+    changes = orjson.loads(body)
+    if problems := tenant.leads.shape.problems(changes, creating=False):
+        return _json({"error": problems}, 422)
+    return _json(tenant.leads.change(record, changes, office.now()))
 
 
 def _feed(office: Office, tenant_id: str | None, limit: int) -> dict[str, Any]:

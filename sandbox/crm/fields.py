@@ -176,6 +176,11 @@ def _moment(value: Any) -> str | None:
     return None if good else "must be an RFC 3339 moment with its zone"
 
 
+def _tags(value: Any) -> str | None:
+    good = isinstance(value, list) and len(value) <= 50 and not any(_text(1, 100)(one) for one in value)
+    return None if good else "must be a list of 50 texts of 1 to 100 characters at most"
+
+
 def _metadata(value: Any) -> str | None:
     if not isinstance(value, dict):
         return "must be an object"
@@ -190,4 +195,6 @@ _COMMON = {
     "external_id": Field("external_id", _text(1, 200), required=True, fixed=True),
     "url": Field("url", _nullable(_text(0, 2000))),
     "metadata": Field("metadata", _metadata, default={}),
+    "responsible_id": Field("responsible_id", _nullable(_text(0, 200))),
+    "tags": Field("tags", _tags, default=[]),
 }

@@ -265,7 +265,7 @@ async def test_a_check_tries_the_search_on_a_lead_of_ours(stand: AmoStand, crm: 
     await crm.create_lead(ORDER)
     stand.later(3600)
     steps = {step.name: step for step in (await crm.check()).steps}
-    assert steps["lookup"].detail == "the search finds leads by our key"
+    assert steps["lookup"].detail == "Поиск находит сделки по нашему ключу."
     stand.bad_day("search_lags", seconds=10**6)
     steps = {step.name: step for step in (await crm.check()).steps}
     assert not steps["lookup"].ok

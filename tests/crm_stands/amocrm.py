@@ -6,7 +6,16 @@ from typing import Any, ClassVar
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.domain.crm import Lead, LeadStatus
-from sandbox.amocrm.account import FIRST_STAGE, LOST, MAIN_PIPELINE, REVIEW_STAGE, WON, WORK_STAGE, Account
+from sandbox.amocrm.account import (
+    FIRST_STAGE,
+    LOST,
+    MAIN_PIPELINE,
+    REVIEW_STAGE,
+    USER,
+    WON,
+    WORK_STAGE,
+    Account,
+)
 from sandbox.amocrm.app import build
 from sandbox.amocrm.faults import SURFACE, bad_day
 from sandbox.amocrm.tokens import Tokens
@@ -36,6 +45,7 @@ class AmoStand(CrmStand):
     kind: ClassVar = "amocrm"
     surface: ClassVar = SURFACE
     secret: ClassVar = TOKEN
+    user: ClassVar = str(USER)
     keeps_keys_unique: ClassVar = False
     throttles: ClassVar[Mapping[str, float]] = {
         "throttles": 2,
@@ -116,9 +126,18 @@ class AmoStand(CrmStand):
                 contact_id=next((str(c["id"]) for c in row.get("_embedded", {}).get("contacts", [])), None),
                 texts=str(row)
                 + str([n["params"] for n in self.account.notes if n["entity_id"] == row["id"]]),
+                responsible_id=str(row.get("responsible_user_id")),
             )
             for row in self.account.records["leads"].values()
         ]
+
+    async def by_hand(
+        self, crm_id: str, *, name: str | None = None, status: LeadStatus | None = None
+    ) -> None:
+        stages = {meant: stage for stage, meant in _STATUSES.items()}
+        changes = {"name": name, "status_id": status and stages[status]}
+        record = self.account.records["leads"][int(crm_id)]
+        self.account.change(record, {field: value for field, value in changes.items() if value is not None})
 
     async def contacts(self) -> list[StoredContact]:
         return [

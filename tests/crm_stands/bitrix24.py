@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from starlette.types import ASGIApp
 
-from app.crm.bitrix24.items import ItemType, usual_stages
+from app.crm.bitrix24.items import ItemType, ref_of, usual_stages
 from app.domain.crm import Lead, LeadStatus
 from sandbox.bitrix24.app import SURFACE, build
 from sandbox.bitrix24.faults import bad_day
@@ -29,6 +29,7 @@ class Bitrix24Stand(CrmStand):
     kind: ClassVar = "bitrix24"
     surface: ClassVar = SURFACE
     secret: ClassVar = SECRET
+    user: ClassVar = "6"
     keeps_keys_unique: ClassVar = False
     throttles: ClassVar[Mapping[str, float]] = {
         "throttles": 5,
@@ -102,6 +103,18 @@ class Bitrix24Stand(CrmStand):
             for item in self.portal.items[CONTACT].values()
         ]
 
+    async def by_hand(
+        self, crm_id: str, *, name: str | None = None, status: LeadStatus | None = None
+    ) -> None:
+        ref = ref_of(crm_id, ItemType.DEAL)
+        item = self.portal.items[ref.kind][ref.id]
+        if name is not None:
+            item["title"] = name
+        if status is not None:
+            item["stageId"] = usual_stages(ref.kind, item.get("categoryId", 0))[status]
+            item["movedTime"] = self.portal.moment()
+        item["updatedTime"] = self.portal.moment()
+
     def _lead(self, kind: int, item: dict[str, Any]) -> StoredLead:
         statuses: dict[str, LeadStatus] = {}
         for status, stage in usual_stages(ItemType(kind), item.get("categoryId", 0)).items():
@@ -120,6 +133,7 @@ class Bitrix24Stand(CrmStand):
             budget_kopecks=round(item["opportunity"] * 100),
             contact_id=str(item["contactIds"][0]) if item["contactIds"] else None,
             texts="\n".join([*(str(value) for value in item.values()), *notes]),
+            responsible_id=str(item["assignedById"]),
         )
 
 

@@ -34,6 +34,7 @@ class StoredLead:
     contact_id: str | None
     texts: str
     """All that a person can read of it, its notes included."""
+    responsible_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,8 @@ class CrmStand(Desk):
     kind: ClassVar[str]
     secret: ClassVar[str]
     """What no log line and no error may carry."""
+    user: ClassVar[str]
+    """A user of this CRM who may be responsible."""
     keeps_keys_unique: ClassVar[bool]
     """True: the CRM itself refuses or answers a second record with a key that is taken, even at once."""
     throttles: ClassVar[Mapping[str, float]]
@@ -93,6 +96,12 @@ class CrmStand(Desk):
     @abstractmethod
     async def contacts(self) -> list[StoredContact]:
         """In the order of their making."""
+
+    @abstractmethod
+    async def by_hand(
+        self, crm_id: str, *, name: str | None = None, status: LeadStatus | None = None
+    ) -> None:
+        """A person changes a lead in the CRM: renames it, moves it where leads of this status stand."""
 
     def connector(self, **settings: Any) -> CrmConnector:
         return build_connector(self.kind, self.settings() | settings)

@@ -18,6 +18,7 @@ _WHERE: Mapping[Call, dict[str, str]] = {
 class NativeStand(CrmDesk, CrmStand):
     kind: ClassVar = "native"
     secret: ClassVar = KEY
+    user: ClassVar = "U-7"
     keeps_keys_unique: ClassVar = True
     throttles: ClassVar[Mapping[str, float]] = {
         "throttles": 10,
@@ -59,9 +60,16 @@ class NativeStand(CrmDesk, CrmStand):
                 budget_kopecks=None if row["budget"] is None else round(row["budget"] * 100),
                 contact_id=row["contact_id"],
                 texts="\n".join(str(value) for value in row.values()),
+                responsible_id=row["responsible_id"],
             )
             for row in await self.records()
         ]
+
+    async def by_hand(
+        self, crm_id: str, *, name: str | None = None, status: LeadStatus | None = None
+    ) -> None:
+        changes = {"name": name, "status": status and status.value}
+        await self.edit(crm_id, {field: value for field, value in changes.items() if value is not None})
 
     async def contacts(self) -> list[StoredContact]:
         return [

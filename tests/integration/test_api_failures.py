@@ -210,7 +210,7 @@ async def test_a_person_says_which_record_it_is(desk: Desk, stand: CrmStand) -> 
     await desk.ask("POST", f"failures/{shown['id']}/replay", 422, json={"crm_id": "1", "absent": True})
     await desk.ask("POST", f"failures/{shown['id']}/replay", json={"crm_id": lead.crm_id})
     await desk.outbox.drain()
-    assert [row.method for row in stand.journal.find()] == ["PATCH"]
+    assert [row.method for row in stand.writes()] == ["PATCH"]
     assert len(await stand.leads()) == 1
 
     [other] = await refused(desk, stand, 2)

@@ -53,6 +53,13 @@ def webhook(shop: Shop) -> dict[str, object]:
     return {"id": shop.webhook_id}
 
 
+def connection(shop: Shop) -> dict[str, object]:
+    return {"id": shop.connection_id}
+
+
+NEW_CONNECTION = {"kind": "native", "settings": {"base_url": NOWHERE}, "secrets": {"api_key": "x"}}
+
+
 def failure(shop: Shop) -> dict[str, object]:
     return {"id": shop.failure_id}
 
@@ -74,6 +81,14 @@ CASES: dict[str, Case] = {
     "check_account": Case(role="operator", path=account),
     "renew_session": Case(role="operator", path=account, shows_canary=False, status=409),
     "pause_account": Case(role="operator", path=account, body={"paused": True}),
+    "get_crm_mapping": Case(path=connection),
+    "put_crm_mapping": Case(
+        role="admin", path=connection, body={"tags": [{"tags": ["x"]}]}, shows_canary=False, status=409
+    ),
+    "preview_crm_delivery": Case(
+        role="operator", path=connection, body={"sample": True}, shows_canary=False, status=409
+    ),
+    "list_crm_moves": Case(path=connection),
     "sync_orders": Case(role="operator", body={"kinds": ["project"]}, shows_canary=False),
     "sync_contacts": Case(role="operator", shows_canary=False, status=409),
     "sync_status": Case(),
@@ -108,6 +123,22 @@ CASES: dict[str, Case] = {
         status=409,
     ),
     "delete_webhook": Case(role="admin", path=webhook, shows_canary=False, status=204),
+    "list_crm_connections": Case(),
+    "get_crm_connection": Case(path=connection),
+    "check_crm_connection": Case(role="operator", path=connection, status=409),
+    "put_crm_connection": Case(
+        role="admin", body={**NEW_CONNECTION, "name": "new"}, shows_canary=False, status=201
+    ),
+    "update_crm_connection": Case(role="admin", path=connection, body=NEW_CONNECTION),
+    "check_crm_settings": Case(role="operator", body=NEW_CONNECTION, shows_canary=False),
+    "backfill_crm_connection": Case(
+        role="operator",
+        path=connection,
+        body={"created_after": "2020-01-01T00:00:00Z", "dry_run": True},
+        shows_canary=False,
+    ),
+    "switch_crm_connection": Case(role="admin", path=connection, body={"mode": "paused"}),
+    "delete_crm_connection": Case(role="admin", path=connection, shows_canary=False),
     "me": Case(shows_canary=False),
     "logout": Case(shows_canary=False, status=204),
     "upload_files": Case(
@@ -246,6 +277,7 @@ NO_SHOP = Shop(
     NOBODY,
     "nobody",
     "",
+    NOBODY,
     NOBODY,
     NOBODY,
     NOBODY,

@@ -15,6 +15,7 @@ from app.crm.registry import build_connector
 from app.domain.crm import CallRate, Lead
 from app.repositories.connections import CrmConnection
 from app.services.crm_connections import CrmConnectors
+from app.services.crm_paces import CrmPaces
 from tests.api import settings_for_tests
 
 AMO = {"crm_kind": "amocrm", "crm_api_url": "https://mycompany.amocrm.ru", "crm_api_key": SecretStr("s3cret")}
@@ -76,10 +77,10 @@ def test_settings_that_cannot_work_stop_the_start(given: dict[str, object], word
 
 
 def test_connections_of_one_integration_share_one_pace() -> None:
-    connectors = CrmConnectors(settings_for_tests())
+    paces = CrmPaces()
     rate = CallRate(7.0, 1)
-    assert connectors.pace_of("crm:amocrm:a", rate) is connectors.pace_of("crm:amocrm:a", rate)
-    assert connectors.pace_of("crm:amocrm:a", rate) is not connectors.pace_of("crm:amocrm:b", rate)
+    assert paces("crm:amocrm:a", rate) is paces("crm:amocrm:a", rate)
+    assert paces("crm:amocrm:a", rate) is not paces("crm:amocrm:b", rate)
 
 
 def test_whose_calls_are_counted_together_is_told_without_the_key() -> None:

@@ -229,8 +229,8 @@ async def test_nothing_is_created_before_it_is_set_up() -> None:
         ("lookup", True),
     ]
     assert isinstance(made, NeedsSetUp)
-    assert [step.detail for step in (await made.set_up()).steps] == ["made"]
-    assert [step.detail for step in (await made.set_up()).steps] == ["it is there already"]
+    assert [step.detail for step in (await made.set_up()).steps] == ["Создано."]
+    assert [step.detail for step in (await made.set_up()).steps] == ["Уже есть."]
     assert (await made.create_lead(LEAD)).created
     assert crm.writes == [
         ("POST", "/fields", {"key": "kwork"}),

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.crm.profile.language import Loose, Refused, Scope
 from app.crm.profile.queries import Query, QueryFailed
-from app.crm.profile.templates import (
+from app.crm.templates.language import Loose, Refused, Scope
+from app.crm.templates.rendering import (
     AddressTemplate,
     BodyTemplate,
     JsonTemplate,

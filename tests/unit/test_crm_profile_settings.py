@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from app.core.validation import described
 from app.crm.profile.compiled import ready
-from app.crm.profile.filters import FILTERS
 from app.crm.profile.model import Create, Means, Profile
 from app.crm.profile.reading import NotAProfile, load, preset_names
+from app.crm.templates.filters import FILTERS
 from app.domain.crm import LeadStatus
 from tests.profile_kit import SECRET, SMALL, settings
 

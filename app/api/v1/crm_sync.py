@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Body, Response
 
 from app.api.describe import problems
+from app.api.project_filters import project_filter
 from app.api.rows import json_answer
 from app.api.sync_rows import run_row
 from app.api.v1.deps import Operator, UseCases
 from app.domain.access import Caller
-from app.domain.kwork import ProjectFilter
 from app.models.sync_schemas import SyncAnswer, SyncContactsIn, SyncOrdersIn
 from app.services.container import Services
 from app.services.sync import CONTACTS, ORDERS, SyncRequest
@@ -37,21 +37,11 @@ async def sync_orders(
     the run that is going on. Projects become leads only where `filters` are given.
     """
     wanted = body or SyncOrdersIn()
-    tree = await services.categories.tree()
-    filters = None
-    if wanted.filters is not None:
-        filters = ProjectFilter(
-            categories=tuple(tree.find(wanted.filters.category)) if wanted.filters.category else (),
-            query=wanted.filters.q,
-            price_from_kopecks=_kopecks(wanted.filters.min_price),
-            price_to_kopecks=_kopecks(wanted.filters.max_price),
-            offers_to=wanted.filters.max_offers,
-        )
     request = SyncRequest(
         stream=ORDERS,
         account_id=wanted.account_id,
         kinds=tuple(wanted.kinds),
-        filters=filters,
+        filters=project_filter(wanted.filters, await services.categories.tree()),
         create_leads=wanted.create_leads,
         full=wanted.full,
     )
@@ -81,7 +71,3 @@ async def _run(services: Services, caller: Caller, request: SyncRequest, *, wait
     failed = any(run.state != "done" for run in runs)
     state = "running" if going else "failed" if failed else "done"
     return json_answer({"state": state, "runs": [run_row(run) for run in runs]}, 202 if going else 200)
-
-
-def _kopecks(roubles: Any) -> int | None:
-    return None if roubles is None else int(roubles * 100)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
+import asyncpg
 from fastapi import APIRouter, Depends, Path, Request, Response
 
 from app.api import rows
@@ -56,7 +57,8 @@ async def list_orders(
     """Newest first: projects by when they (re)appeared on the exchange, orders by when they were made.
 
     A project matches a price when its range from `price` to `max_price` meets it. 422 `unknown_category` names
-    the nearest ones. `create_leads=true` needs the role *operator* and waits a short time for the CRM; what is
+    the nearest ones. `lead` is the one in the tenant's first connection; where there are several connections, `leads`
+    has one of each. `create_leads=true` needs the role *operator* and waits a short time for the CRM; what is
     not done by then goes on by itself.
     """
     if query.create_leads and not caller.role.includes(Role.OPERATOR):
@@ -74,10 +76,14 @@ async def list_orders(
             order_ids=[row["id"] for row in found.rows if row["kind"] == OrderKind.ORDER],
             wait_seconds=PUSH_WAIT_SECONDS,
         )
+    everywhere: Mapping[str, list[asyncpg.Record]] = {}
+    if found.rows and found.rows[0]["connections"] > 1:
+        async with services.database.tenant(caller.tenant_id) as scope:
+            everywhere = await read_orders.leads_of(scope, found.rows)
     shapes = rows.RowShapes(tree, settings_of(request).kwork_web_url)
     return rows.list_answer(
-        [shapes.order(row, leads.get(public_id(row["kind"], row["id"]))) for row in found.rows]
-        if leads
+        [_shown(shapes, row, leads, everywhere) for row in found.rows]
+        if leads or everywhere
         else [shapes.order(row) for row in found.rows],
         page=None if query.cursor else query.page or 1,
         limit=query.limit,
@@ -101,8 +107,9 @@ async def get_order(number: OrderPath, request: Request, caller: Viewer, service
     wanted = OrderId.parse(number)
     async with services.database.tenant(caller.tenant_id) as scope:
         found = await read_orders.get_order(scope, wanted)
+        everywhere = await read_orders.leads_of(scope, [found])
     shapes = rows.RowShapes(await services.categories.tree(), settings_of(request).kwork_web_url)
-    return rows.json_answer(shapes.order_card(found))
+    return rows.json_answer(shapes.order_card(found, everywhere.get(public_id(found["kind"], found["id"]))))
 
 
 @router.get(
@@ -136,6 +143,16 @@ async def list_order_events(
         total=found.total,
         next_cursor=str(found.before) if found.before is not None else None,
     )
+
+
+def _shown(
+    shapes: rows.RowShapes,
+    row: asyncpg.Record,
+    leads: Mapping[str, LeadState],
+    everywhere: Mapping[str, list[asyncpg.Record]],
+) -> dict[str, Any]:
+    name = public_id(row["kind"], row["id"])
+    return shapes.order(row, leads.get(name), everywhere.get(name))
 
 
 async def _refresh(services: Services, caller: Caller, wanted: OrderId) -> None:

@@ -13,7 +13,7 @@ from app.crm.amocrm.answers import Record, Unreadable, complex_rows, id_of, pars
 from app.crm.amocrm.bodies import BodyWriter, number
 from app.crm.amocrm.client import AmoClient
 from app.crm.amocrm.creating import Creation
-from app.domain.crm import JsonBody, Lead, LeadChange, Saved
+from app.domain.crm import JsonBody, Lead, LeadChange, RecordField, Saved
 from app.domain.errors import (
     Ambiguous,
     AuthExpired,
@@ -96,7 +96,7 @@ class Batches:
         for item in items:
             known = str(item.crm_id)
             item.outcome = Saved(known, created=False) if known in done else self._untold()
-        await self._link([item for item in items if item.crm_id in done and item.lead.contact_id is not None])
+        await self._link([item for item in items if item.crm_id in done and _is_to_link(item.lead)])
 
     async def _link(self, items: list[_Item]) -> None:
         """The vendor's own library links many by ``POST leads/link``; linking again changes nothing [mem]. Where that
@@ -145,6 +145,10 @@ class Batches:
 
     def _untold(self) -> Ambiguous:
         return Ambiguous("Ответ amoCRM об этой сделке не говорит ничего: была ли она сохранена, неизвестно.")
+
+
+def _is_to_link(lead: Lead) -> bool:
+    return lead.contact_id is not None and RecordField.CONTACT not in lead.handling.protected
 
 
 def _link_of(item: _Item) -> JsonBody:

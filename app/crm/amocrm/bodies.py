@@ -10,13 +10,20 @@ from typing import Final
 
 from app.crm.amocrm.fields import DEADLINE, INFO, TEXT, URL, Fields
 from app.crm.amocrm.settings import AmoSettings
-from app.domain.crm import Contact, Entity, JsonBody, Lead, MetadataValue, Note
+from app.domain.crm import Contact, Entity, Handling, JsonBody, Lead, MetadataValue, Note, RecordField
 from app.domain.errors import Rejected
 
 NAME_CAP: Final = 255
 """Characters of a name [mem]; a ``text`` field takes 256, our keys are far below."""
 TEXT_CAP: Final = 10_000
 """Characters we put into a ``textarea`` or a note; the vendor names no limit."""
+DETAIL_OF: Final[Mapping[str, RecordField]] = {
+    URL: RecordField.URL,
+    DEADLINE: RecordField.DEADLINE,
+    TEXT: RecordField.DESCRIPTION,
+    INFO: RecordField.METADATA,
+}
+"""Which field of ours a custom field holds."""
 _MOSCOW: Final = timezone(timedelta(hours=3))
 
 
@@ -30,20 +37,22 @@ class BodyWriter:
     def new_lead(self, lead: Lead) -> JsonBody:
         """An element of ``POST leads/complex``; an existing contact is named by its id [issue 370]."""
         embedded: JsonBody = {}
-        if self._settings.tags:
-            embedded["tags"] = self._tags()
+        if tags := self._tags(lead.handling):
+            embedded["tags"] = tags
         if lead.contact_id is not None:
             embedded["contacts"] = [{"id": number(lead.contact_id)}]
         pipeline = {"pipeline_id": self._settings.pipeline_id}
-        return _known({**pipeline, **self.lead_changes(lead), **self._owner(), "_embedded": embedded or None})
+        owner = self._owner(lead.handling)
+        return _known({**pipeline, **self.lead_changes(lead), **owner, "_embedded": embedded or None})
 
     def lead_changes(self, lead: Lead) -> JsonBody:
         """The body of ``PATCH leads/{id}``. The contact is linked by a call of its own."""
-        pipeline, stage = self._settings.stage(lead.status)
+        told = lead.handling
+        pipeline, stage = (None, None) if told.keeps_stage else self._stage(lead)
         return _known(
             {
-                "name": _cut(lead.name, NAME_CAP),
-                "price": self._price(lead),
+                "name": None if RecordField.NAME in told.protected else _cut(lead.name, NAME_CAP),
+                "price": None if RecordField.BUDGET in told.protected else self._price(lead),
                 "pipeline_id": pipeline,
                 "status_id": stage,
                 "custom_fields_values": self._lead_fields(lead),
@@ -62,15 +71,19 @@ class BodyWriter:
                 if value
             ),
         ]
-        embedded = {"tags": self._tags()} if self._settings.tags else None
-        return _known({**changes, **self._owner(), "_embedded": embedded})
+        tags = self._tags(contact.handling)
+        owner = self._owner(contact.handling)
+        return _known({**changes, **owner, "_embedded": {"tags": tags} if tags else None})
 
     def contact_changes(self, contact: Contact) -> JsonBody:
         """The body of ``PATCH contacts/{id}``."""
-        return {
-            "name": _cut(contact.name, NAME_CAP),
-            "custom_fields_values": self._contact_fields(contact),
-        }
+        protected = RecordField.NAME in contact.handling.protected
+        return _known(
+            {
+                "name": None if protected else _cut(contact.name, NAME_CAP),
+                "custom_fields_values": self._contact_fields(contact),
+            }
+        )
 
     def note(self, note: Note) -> JsonBody:
         """An element of ``POST leads/{id}/notes``. amoCRM shows when a note came, so its text tells when it happened."""
@@ -86,13 +99,14 @@ class BodyWriter:
             if lead.budget_kopecks is not None and self._is_inexact(lead):
                 info["budget"] = f"{lead.budget_kopecks / 100:.2f} {lead.currency}"
             values = {URL: lead.url, DEADLINE: deadline, TEXT: lead.description, INFO: _lines(info)}
-            rows += _custom(values)
+            rows += _custom(_unprotected(values, lead.handling))
         return rows
 
     def _contact_fields(self, contact: Contact) -> list[JsonBody]:
         rows = [self._fields.key_value(Entity.CONTACT, contact.external_id)]
         if self._settings.details:
-            rows += _custom({URL: contact.url, INFO: _lines(contact.metadata)})
+            values = {URL: contact.url, INFO: _lines(contact.metadata)}
+            rows += _custom(_unprotected(values, contact.handling))
         return rows
 
     def _price(self, lead: Lead) -> int | None:
@@ -104,11 +118,20 @@ class BodyWriter:
     def _is_inexact(self, lead: Lead) -> bool:
         return (lead.budget_kopecks or 0) % 100 != 0 or lead.currency != self._settings.currency
 
-    def _owner(self) -> JsonBody:
-        return {"responsible_user_id": self._settings.responsible_user_id}
+    def _stage(self, lead: Lead) -> tuple[int | None, int | None]:
+        """Of the tenant's mapping, or of the connection's settings. Raises ``Rejected`` for what is no stage."""
+        chosen = lead.handling.stage
+        if chosen is None:
+            return self._settings.stage(lead.status)
+        pipeline, _, stage = chosen.rpartition("/")
+        return (number(pipeline) if pipeline else self._settings.pipeline_id), number(stage)
 
-    def _tags(self) -> list[JsonBody]:
-        return [{"name": tag} for tag in self._settings.tags]
+    def _owner(self, told: Handling) -> JsonBody:
+        chosen = None if told.responsible_id is None else number(told.responsible_id)
+        return {"responsible_user_id": chosen or self._settings.responsible_user_id}
+
+    def _tags(self, told: Handling) -> list[JsonBody]:
+        return [{"name": tag} for tag in dict.fromkeys((*self._settings.tags, *told.tags))]
 
 
 def number(crm_id: str) -> int:
@@ -120,6 +143,10 @@ def number(crm_id: str) -> int:
 
 def _known(values: JsonBody) -> JsonBody:
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _unprotected(values: Mapping[str, str | int | None], told: Handling) -> dict[str, str | int | None]:
+    return {code: value for code, value in values.items() if DETAIL_OF[code] not in told.protected}
 
 
 def _custom(values: Mapping[str, str | int | None]) -> list[JsonBody]:

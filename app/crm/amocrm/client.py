@@ -77,6 +77,10 @@ class AmoClient:
             raise self.refusals.of_status(answer, write=True)
         return answer
 
+    def address(self, path: str) -> str:
+        """The whole address of a path; no secret is in it."""
+        return str(self._url(path))
+
     async def aclose(self) -> None:
         await self._access.aclose()
         await self._http.aclose()

@@ -1,6 +1,6 @@
 """``CrmConnector`` over amoCRM API v4, with notes, batches, set-up, stages and its call rate."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import httpx2
 
@@ -14,6 +14,7 @@ from app.crm.amocrm.answers import (
 )
 from app.crm.amocrm.batches import SIZE, Batches
 from app.crm.amocrm.bodies import BodyWriter, number
+from app.crm.amocrm.changes import Changes
 from app.crm.amocrm.client import AmoClient
 from app.crm.amocrm.creating import Creation
 from app.crm.amocrm.fields import PATHS, Fields
@@ -25,14 +26,17 @@ from app.domain.crm import (
     CallRate,
     ConnectionReport,
     Contact,
+    CrmRequest,
     CrmStage,
     Entity,
     JsonBody,
     Lead,
     LeadAtCrm,
     LeadChange,
+    LeadStatus,
     LookupUnsupported,
     Note,
+    RecordField,
     Saved,
 )
 from app.domain.errors import Ambiguous, ServiceError, Unavailable
@@ -64,6 +68,7 @@ class AmoConnector:
         self._creation = Creation(self._client, self._fields)
         self._batches = Batches(self._client, self._bodies, self._creation)
         self._stages = Stages(self._client)
+        self._changes = Changes(self._client, self._bodies)
         self._set_up = SetUp(settings, self._client, self._fields, self._lookup, self._stages)
 
     async def create_lead(self, lead: Lead) -> Saved:
@@ -76,10 +81,9 @@ class AmoConnector:
     async def update_lead(self, crm_id: str, lead: Lead) -> Saved:
         changes = self._bodies.lead_changes(lead)
         saved = await self._update(Entity.LEAD, crm_id, changes)
-        if lead.contact_id is not None:
-            contact = {"to_entity_id": number(lead.contact_id), "to_entity_type": "contacts"}
+        if (link := _link_of(lead)) is not None:
             try:
-                await self._client.write("POST", f"leads/{number(crm_id)}/link", [contact])
+                await self._client.write("POST", f"leads/{number(crm_id)}/link", link)
             except Unavailable as error:
                 raise Ambiguous(error.detail) from None  # the lead is changed already
         return saved
@@ -100,6 +104,18 @@ class AmoConnector:
 
     def contact_body(self, contact: Contact) -> JsonBody:
         return self._bodies.new_contact(contact)
+
+    async def requests_for(
+        self, record: Lead | Contact, crm_id: str | None, *, look: bool = False
+    ) -> Sequence[CrmRequest]:
+        if isinstance(record, Contact):
+            return [self._contact_request(record, crm_id)]
+        if crm_id is None:
+            return [self._shown("POST", "leads/complex", [self.lead_body(record)])]
+        path = f"leads/{number(crm_id)}"
+        requests = [self._shown("PATCH", path, self._bodies.lead_changes(record))]
+        link = _link_of(record)
+        return requests if link is None else [*requests, self._shown("POST", f"{path}/link", link)]
 
     async def find(self, entity: Entity, external_id: str) -> str | None:
         return await self._lookup.find(entity, external_id)
@@ -130,6 +146,15 @@ class AmoConnector:
     async def leads_at(self, crm_ids: Sequence[str]) -> Sequence[LeadAtCrm]:
         return await self._stages.leads_at(crm_ids)
 
+    async def stage_of(self, status: LeadStatus) -> str | None:
+        pipeline, stage = self._settings.stage(status)
+        if stage is None:
+            return None
+        return str(stage) if pipeline is None else f"{pipeline}/{stage}"
+
+    async def changed_fields(self, crm_id: str, sent: Lead) -> frozenset[RecordField]:
+        return await self._changes.since(crm_id, sent)
+
     @property
     def call_rate(self) -> CallRate:
         """One after the other, a little slower than allowed: calls do not travel equally fast, and who goes on above
@@ -138,6 +163,14 @@ class AmoConnector:
 
     async def aclose(self) -> None:
         await self._client.aclose()
+
+    def _contact_request(self, contact: Contact, crm_id: str | None) -> CrmRequest:
+        if crm_id is None:
+            return self._shown("POST", "contacts", [self.contact_body(contact)])
+        return self._shown("PATCH", f"contacts/{number(crm_id)}", self._bodies.contact_changes(contact))
+
+    def _shown(self, method: str, path: str, body: object) -> CrmRequest:
+        return CrmRequest(method, self._client.address(path), body)
 
     async def _already_there(self, entity: Entity, external_id: str) -> Saved | None:
         """A record of an earlier connection; a search that cannot tell stops no create."""
@@ -164,3 +197,10 @@ class AmoConnector:
         if len(found) != 1 or id_of(found[0]) is None:
             raise self._client.refusals.unclear("not one record in the answer", write=True)
         return found[0]
+
+
+def _link_of(lead: Lead) -> list[Mapping[str, object]] | None:
+    """The body of ``POST leads/{id}/link``; None where no contact is to be linked."""
+    if lead.contact_id is None or RecordField.CONTACT in lead.handling.protected:
+        return None
+    return [{"to_entity_id": number(lead.contact_id), "to_entity_type": "contacts"}]

@@ -142,6 +142,16 @@ class AmoSettings(BaseModel):
             raise ValueError("нужно одно из двух: долгосрочный токен (api_key) или oauth")
         return self
 
+    @property
+    def address(self) -> str:
+        """What the connection calls, without any secret."""
+        return self.base_url
+
+    @property
+    def secrets_go_to(self) -> tuple[object, ...]:
+        """Where token and secret key are sent: when it changes, they must be given again."""
+        return self.base_url, None if self.oauth is None else self.oauth.client_id
+
     def stage(self, status: LeadStatus) -> tuple[int | None, int | None]:
         """Pipeline and stage of a status; a None is not sent.
 

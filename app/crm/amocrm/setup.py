@@ -66,15 +66,17 @@ class SetUp:
                 f"Аккаунт считает в {self._client.refusals.clean(currency)}, а в подключении указана валюта "
                 f"{self._settings.currency}: исправьте currency."
             )
-        return f"the token is accepted; the account counts in {currency}"
+        return f"Токен принят; аккаунт считает в {currency}."
 
     async def _have_fields(self, entity: Entity) -> str:
         known = await self._known_fields(entity)
         missing = [field.code for field in self._missing(entity, known)]
         if missing:
-            raise Rejected(f"В amoCRM нет полей {', '.join(missing)}: выполните настройку подключения.")
+            raise Rejected(
+                f"В amoCRM пока нет полей {', '.join(missing)}: сервис создаст их, когда подключение включат."
+            )
         self._expect_key(entity, known)
-        return "all fields are there"
+        return "Все поля есть."
 
     async def _make_fields(self, entity: Entity) -> str:
         known = await self._known_fields(entity)
@@ -88,7 +90,7 @@ class SetUp:
                 raise Rejected(f"amoCRM не создала поля {', '.join(field.code for field in lost)}.")
         self._expect_key(entity, known)
         made = ", ".join(field.code for field in missing)
-        return f"made {made}" if made else "all fields are there"
+        return f"Созданы поля {made}." if made else "Все поля есть."
 
     def _missing(self, entity: Entity, known: list[Record]) -> list[CustomField]:
         codes = {field.get("code") for field in known}
@@ -122,7 +124,7 @@ class SetUp:
             where = {f"{pipeline}/{stage}"} if pipeline else {f"{one}/{stage}" for one in pipelines}
             if not where & stages:
                 raise Rejected(f"В amoCRM нет этапа {stage} для статуса «{status}» (statuses).")
-        return "all mapped stages exist"
+        return "Все указанные этапы есть."
 
     async def _search_finds(self) -> str:
         """A search that finds nothing would let an unclear create be made twice, so one of our own leads is looked up."""
@@ -130,10 +132,10 @@ class SetUp:
             raise LookupUnsupported("amoCRM находит запись, которой быть не может: поиску верить нельзя.")
         ours = await self._own_lead()
         if ours is None:
-            return "no lead of ours to try the search on yet"
+            return "Пока нет нашей сделки, на которой можно проверить поиск."
         if await self._lookup.find(Entity.LEAD, ours) is None:
             raise LookupUnsupported("Поиск amoCRM не находит сделку по ключу, который в ней стоит.")
-        return "the search finds leads by our key"
+        return "Поиск находит сделки по нашему ключу."
 
     async def _own_lead(self) -> str | None:
         """The key of a lead that any index must have seen by now."""

@@ -10,7 +10,8 @@ from typing import Final
 from app.crm.bitrix24.items import ItemRef, ItemType, Record, origin_id, ref_of, usual_stages
 from app.crm.bitrix24.settings import Bitrix24Settings
 from app.crm.bitrix24.texts import cut, cut_bytes, in_moscow, inert, moscow, plain
-from app.domain.crm import Contact, JsonBody, Lead, LeadStatus, MetadataValue
+from app.domain.crm import Contact, Handling, JsonBody, Lead, LeadStatus, MetadataValue, RecordField
+from app.domain.errors import Rejected
 
 TITLE_CAP: Final = 255
 NAME_CAP: Final = 50
@@ -45,6 +46,18 @@ CONTACT_FIELDS: Final = (
 )
 
 
+_FIELDS: Final[Mapping[RecordField, tuple[str, ...]]] = {
+    RecordField.NAME: ("title", "name", "lastName"),
+    RecordField.DESCRIPTION: ("comments",),
+    RecordField.BUDGET: ("opportunity", "isManualOpportunity", "currencyId"),
+    RecordField.DEADLINE: ("closedate",),
+    RecordField.URL: ("sourceDescription",),
+    RecordField.CONTACT: ("contactIds",),
+    RecordField.STATUS: ("stageId",),
+}
+_PHONES: Final[Mapping[RecordField, str]] = {RecordField.PHONE: "PHONE", RecordField.EMAIL: "EMAIL"}
+
+
 class BodyWriter:
     """Writes bodies the way one connection's settings ask for."""
 
@@ -62,10 +75,10 @@ class BodyWriter:
         """``crm.item.add``; opportunity in currency units (kopecks / 100), closedate a day of Moscow."""
         fields: Record = {
             **self._always(lead, kind),
-            "stageId": self.stages(kind)[lead.status],
+            "stageId": self._stage(lead, kind),
             "comments": self._comments(lead),
             "sourceId": self._settings.source_id,
-            "assignedById": self._settings.assigned_by_id,
+            "assignedById": self._owner(lead.handling),
         }
         if lead.contact_id is not None:
             fields["contactIds"] = [ref_of(lead.contact_id, ItemType.CONTACT).id]
@@ -83,10 +96,19 @@ class BodyWriter:
         """
         fields: Record = {**self._always(lead, ref.kind), "contactIds": contact_ids}
         if ref.kind is ours:
-            fields["stageId"] = self.stages(ours)[lead.status]
+            fields["stageId"] = self._stage(lead, ours)
         if self._settings.overwrite_comments:
             fields["comments"] = self._comments(lead)
-        return self._body(ref.kind, fields, ref)
+        return self._body(ref.kind, self._unprotected(fields, lead.handling), ref)
+
+    def compared(self, lead: Lead, kind: ItemType) -> dict[RecordField, Record]:
+        """Fields of ours with what they were sent as, for a comparison with the item as it is."""
+        sent: Record = {**self._always(lead, kind), "comments": self._comments(lead)}
+        return {
+            field: {name: sent[name] for name in self._names(field) if sent.get(name) is not None}
+            for field in RecordField
+            if field is not RecordField.STATUS
+        }
 
     def new_contact(self, contact: Contact) -> JsonBody:
         return self._body(
@@ -95,7 +117,7 @@ class BodyWriter:
                 **self._person(contact),
                 "comments": plain(_lines(contact.metadata)) or None,
                 "sourceId": self._settings.source_id,
-                "assignedById": self._settings.assigned_by_id,
+                "assignedById": self._owner(contact.handling),
                 "fm": multifields(contact) or None,
             },
         )
@@ -103,11 +125,40 @@ class BodyWriter:
     def changed_contact(self, contact: Contact, ref: ItemRef, missing: list[Record]) -> JsonBody:
         """``missing``: phones and e-mails the record lacks; the portal adds what is sent to those it has, so the
         same one again would be there twice [doc crm/universal/object-fields]."""
-        return self._body(ItemType.CONTACT, {**self._person(contact), "fm": missing or None}, ref)
+        fields = self._unprotected(self._person(contact), contact.handling)
+        kept = {_PHONES[field] for field in contact.handling.protected if field in _PHONES}
+        added = [one for one in missing if one["typeId"] not in kept]
+        return self._body(ItemType.CONTACT, {**fields, "fm": added or None}, ref)
 
     def linked_contact(self, contact: Contact, ref: ItemRef) -> JsonBody:
         """Our mark on a contact that people made: nothing else of it is touched."""
         return self._body(ItemType.CONTACT, self.key(contact.external_id), ref)
+
+    def _stage(self, lead: Lead, kind: ItemType) -> str | None:
+        if lead.handling.keeps_stage:
+            return None
+        return lead.handling.stage or self.stages(kind)[lead.status]
+
+    def _owner(self, told: Handling) -> int | None:
+        """Raises ``Rejected`` for what is no user of a portal."""
+        chosen = told.responsible_id
+        if chosen is None:
+            return self._settings.assigned_by_id
+        if not (chosen.isascii() and chosen.isdigit() and len(chosen) <= 18):
+            raise Rejected("Номер ответственного в Битрикс24 — целое число: поправьте правило в настройках.")
+        return int(chosen)
+
+    def _unprotected(self, fields: Record, told: Handling) -> Record:
+        kept = {name for field in told.protected for name in self._names(field)}
+        return {name: value for name, value in fields.items() if name not in kept}
+
+    def _names(self, field: RecordField) -> tuple[str, ...]:
+        """The portal's fields that hold a field of ours."""
+        own = self._settings.custom_fields
+        details = {RecordField.URL: ["url"], RecordField.DEADLINE: ["deadline"]}.get(field, [])
+        if field is RecordField.METADATA:
+            details = [name for name in own if name not in ("url", "deadline")]
+        return (*_FIELDS.get(field, ()), *(own[name] for name in details if name in own))
 
     def _always(self, lead: Lead, kind: ItemType) -> Record:
         known = lead.budget_kopecks is not None
@@ -163,13 +214,14 @@ def multifields(contact: Contact) -> list[Record]:
 
 
 def _details(lead: Lead) -> dict[str, MetadataValue]:
-    """What a lead has beyond the portal's own fields, by name."""
+    """What a lead has beyond the portal's own fields, by name. Leads and deals of a portal have no tags of their own."""
     deadline = moscow(lead.deadline) if lead.deadline else None
-    named: dict[str, MetadataValue] = {"url": lead.url, "deadline": deadline, **lead.metadata}
+    tags = ", ".join(lead.handling.tags) or None
+    named: dict[str, MetadataValue] = {"url": lead.url, "deadline": deadline, "tags": tags, **lead.metadata}
     return {name: value for name, value in named.items() if value is not None}
 
 
-_LABELS: Final = {"url": "Ссылка", "deadline": "Срок"}
+_LABELS: Final = {"url": "Ссылка", "deadline": "Срок", "tags": "Метки"}
 
 
 def _lines(details: Mapping[str, MetadataValue]) -> str:

@@ -10,14 +10,15 @@ from typing import Final
 import httpx2
 import structlog
 
-from app.crm.bitrix24.answers import Unreadable, item_in, numbers_in
+from app.crm.bitrix24.answers import Unreadable, item_in
 from app.crm.bitrix24.batches import BatchSaver
 from app.crm.bitrix24.bodies import BodyWriter
+from app.crm.bitrix24.changes import changed_fields
 from app.crm.bitrix24.contacts import ContactLinks
-from app.crm.bitrix24.items import ItemRef, ItemType, Record, id_in, ref_of
-from app.crm.bitrix24.keys import by_key, find_call, keeps_key, refuse_foreign
-from app.crm.bitrix24.lookups import get_call, with_contact
+from app.crm.bitrix24.items import ItemRef, ItemType, id_in, ref_of
+from app.crm.bitrix24.keys import by_key, find_call, keeps_key
 from app.crm.bitrix24.notes import add_note
+from app.crm.bitrix24.planning import Planning, unasked
 from app.crm.bitrix24.rest import Call, Rest
 from app.crm.bitrix24.settings import Bitrix24Settings
 from app.crm.bitrix24.setup import SetUp, portal_kind
@@ -26,16 +27,19 @@ from app.domain.crm import (
     CallRate,
     ConnectionReport,
     Contact,
+    CrmRequest,
     CrmStage,
     Entity,
     JsonBody,
     Lead,
     LeadAtCrm,
     LeadChange,
+    LeadStatus,
     Note,
+    RecordField,
     Saved,
 )
-from app.domain.errors import ServiceError, Unavailable
+from app.domain.errors import ServiceError
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +57,7 @@ class Bitrix24Connector:
         self._bodies = BodyWriter(settings)
         self._rest = Rest(settings, transport)
         self._contacts = ContactLinks(self._rest, self._bodies)
+        self._planning = Planning(self._rest, self._bodies, self._contacts, links=settings.link_contacts)
         self._kind = None if settings.entity == "auto" else ItemType[settings.entity.upper()]
 
     @property
@@ -74,13 +79,8 @@ class Bitrix24Connector:
     async def update_lead(self, crm_id: str, lead: Lead) -> Saved:
         kind = await self._lead_kind()
         ref = ref_of(crm_id, kind)
-        contacts = None
-        if lead.contact_id is not None:
-            record = await self._get(ref)
-            refuse_foreign(record, self._bodies.key(lead.external_id))
-            contacts = with_contact(numbers_in(record.get("contactIds")), lead.contact_id)
-        body = self._bodies.changed_lead(lead, ref, ours=kind, contact_ids=contacts)
-        saved = self._judge(await self._rest.write(Call("crm.item.update", body)), lead, ref, ref.kind)
+        call = await self._planning.changed_lead(lead, ref, kind)
+        saved = self._judge(await self._rest.write(call), lead, ref, ref.kind)
         return Saved(crm_id, created=saved.created)
 
     async def save_leads(self, changes: Sequence[LeadChange]) -> list[Saved | ServiceError]:
@@ -95,42 +95,32 @@ class Bitrix24Connector:
         return await BatchSaver(self._rest, self._bodies, kind, judge).save(changes)
 
     async def create_contact(self, contact: Contact) -> Saved:
-        body = self._bodies.new_contact(contact)
         found = await self._find(ItemType.CONTACT, contact.external_id)
         if found is not None:
             return Saved(str(found), created=False)
-        known = await self._contacts.known(contact) if self._settings.link_contacts else None
-        if known is not None:
-            linked = self._bodies.linked_contact(contact, known)
-            result = await self._rest.write(Call("crm.item.update", linked))
-            return self._judge(result, contact, known, ItemType.CONTACT)
-        return self._judge(
-            await self._rest.write(Call("crm.item.add", body)), contact, None, ItemType.CONTACT
-        )
+        call, known = await self._planning.new_contact(contact)
+        return self._judge(await self._rest.write(call), contact, known, ItemType.CONTACT)
 
     async def update_contact(self, crm_id: str, contact: Contact) -> Saved:
         ref = ref_of(crm_id, ItemType.CONTACT)
-        missing: list[Record] = []
-        if contact.phone or contact.email:
-            record = await self._get(ref)
-            refuse_foreign(record, self._bodies.key(contact.external_id))
-            missing = self._contacts.missing(contact, record)
-        body = self._bodies.changed_contact(contact, ref, missing)
-        return self._judge(
-            await self._rest.write(Call("crm.item.update", body)), contact, ref, ItemType.CONTACT
-        )
+        call = await self._planning.changed_contact(contact, ref)
+        return self._judge(await self._rest.write(call), contact, ref, ItemType.CONTACT)
 
     def lead_body(self, lead: Lead) -> JsonBody:
         """Raises ``Unavailable`` while ``entity`` is ``auto`` and the portal was not asked yet: any call asks it."""
         if self._kind is None:
-            raise Unavailable(
-                "Ещё не известно, ведёт ли портал лиды: сначала проверьте подключение.",
-                code="portal_mode_unknown",
-            )
+            raise unasked()
         return self._bodies.new_lead(lead, self._kind)
 
     def contact_body(self, contact: Contact) -> JsonBody:
         return self._bodies.new_contact(contact)
+
+    async def requests_for(
+        self, record: Lead | Contact, crm_id: str | None, *, look: bool = False
+    ) -> Sequence[CrmRequest]:
+        kind = await self._lead_kind() if look else self._kind
+        call = await self._planning.of(record, crm_id, kind, look=look)
+        return [CrmRequest("POST", self._rest.shown(call.method), dict(call.params))]
 
     async def find(self, entity: Entity, external_id: str) -> str | None:
         kind = ItemType.CONTACT if entity is Entity.CONTACT else await self._lead_kind()
@@ -145,6 +135,13 @@ class Bitrix24Connector:
             return await stages_of(self._rest, await self._lead_kind())
         except Unreadable as error:
             raise self._rest.unclear(str(error), write=False) from None
+
+    async def stage_of(self, status: LeadStatus) -> str | None:
+        return self._bodies.stages(await self._lead_kind())[status]
+
+    async def changed_fields(self, crm_id: str, sent: Lead) -> frozenset[RecordField]:
+        ref = ref_of(crm_id, await self._lead_kind())
+        return changed_fields(self._bodies.compared(sent, ref.kind), await self._planning.get(ref))
 
     async def leads_at(self, crm_ids: Sequence[str]) -> Sequence[LeadAtCrm]:
         """Only of the kind that is made now: another kind's stages mean nothing here."""
@@ -174,12 +171,6 @@ class Bitrix24Connector:
         result = await self._rest.read(find_call(kind, key))
         try:
             return by_key(result, kind, key)
-        except Unreadable as error:
-            raise self._rest.unclear(str(error), write=False) from None
-
-    async def _get(self, ref: ItemRef) -> Record:
-        try:
-            return item_in(await self._rest.read(get_call(ref)))
         except Unreadable as error:
             raise self._rest.unclear(str(error), write=False) from None
 

@@ -72,6 +72,11 @@ class Rest:
             self._operating.note(call.method, times.get(name))
         return {name: self._outcome(name, call, results, errors, write) for name, call in calls.items()}
 
+    def shown(self, method: str) -> str:
+        """A method's address without the secret in it."""
+        root, _, _ = self._address.rpartition("/")
+        return f"{root}/***/{method}"
+
     def unclear(self, detail: str, *, write: bool) -> VendorError:
         return self._refusals.unclear(detail, write=write)
 

@@ -102,6 +102,17 @@ class Bitrix24Settings(BaseModel):
         return SecretStr(root)
 
     @property
+    def address(self) -> str:
+        """What the connection calls, without any secret."""
+        parts = urlsplit(self.webhook_url.get_secret_value())
+        return f"{parts.scheme}://{parts.netloc}/"
+
+    @property
+    def secrets_go_to(self) -> tuple[object, ...]:
+        """The secret is the address itself: nothing else decides where it goes."""
+        return ()
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """What must never be told: the address and the secret in it."""
         address = self.webhook_url.get_secret_value()

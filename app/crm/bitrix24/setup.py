@@ -22,6 +22,7 @@ _SENT: Final = {
     ItemType.CONTACT: CONTACT_FIELDS,
 }
 _NAMES: Final = {ItemType.LEAD: "leads", ItemType.DEAL: "deals", ItemType.CONTACT: "contacts"}
+_BECOME: Final = {ItemType.LEAD: "лидами", ItemType.DEAL: "сделками"}
 _MODES: Final = {1: ItemType.LEAD, 2: ItemType.DEAL}
 """``crm.settings.mode.get``: 1 classic, with leads; 2 simple, without [doc crm.enum.settings.mode]."""
 
@@ -65,7 +66,7 @@ class SetUp:
         kind = await self._kind()
         if portal is ItemType.DEAL and kind is ItemType.LEAD:
             raise Rejected("Портал работает без лидов (простая CRM): выберите entity deal или auto.")
-        return f"the webhook is accepted; orders become {_NAMES[kind]}"
+        return f"Вебхук принят; заказы становятся {_BECOME[kind]}."
 
     async def _fields(self) -> str:
         kind = await self._kind()
@@ -76,7 +77,7 @@ class SetUp:
         ]
         if missing:
             raise Rejected(f"На портале нет полей, и их значения потеряются молча: {', '.join(missing)}.")
-        return f"all fields that are sent are there, {' and '.join(KEY_FIELDS)} among them"
+        return f"Все поля, которые нужны, есть, в том числе {' и '.join(KEY_FIELDS)}."
 
     async def _make_fields(self) -> str:
         kind = await self._kind()
@@ -84,7 +85,7 @@ class SetUp:
         names = {field: name for name, field in self._settings.custom_fields.items()}
         for field in missing:
             await self._rest.write(_new_field(kind, field, names[field]))
-        return f"made: {', '.join(missing)}" if missing else "nothing was missing"
+        return f"Созданы поля {', '.join(missing)}." if missing else "Все поля уже были."
 
     async def _stages(self) -> str:
         kind = await self._kind()
@@ -99,7 +100,7 @@ class SetUp:
         if missing:
             there = ", ".join(known) or "ни одной: нет такой воронки"
             raise Rejected(f"На портале нет стадий: {', '.join(missing)}. Задайте statuses; есть: {there}.")
-        return "every status has its stage"
+        return "У каждого статуса есть свой этап."
 
     async def _lookup(self) -> str:
         kind = await self._kind()
@@ -111,7 +112,7 @@ class SetUp:
                 raise self._rest.unclear(str(error), write=False) from None
             if found is not None:
                 raise LookupUnsupported("Битрикс24 находит запись, которой быть не может.")
-        return "records can be looked up by their key"
+        return "Записи находятся по нашему ключу."
 
     @property
     def _custom(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from app.crm.native.settings import CONTACT_FIELDS, LEAD_FIELDS, NativeSettings, Renames
-from app.domain.crm import Contact, JsonBody, Lead, LeadStatus
+from app.domain.crm import Contact, Handling, JsonBody, Lead, LeadStatus, RecordField
 
 SOURCE: Final = "kwork"
 
@@ -31,6 +31,12 @@ _PROBABILITIES: Final[dict[LeadStatus, int]] = {
     LeadStatus.WON: 100,
     LeadStatus.LOST: 0,
 }
+_PROTECTS: Final[dict[RecordField, tuple[str, ...]]] = {
+    RecordField.NAME: ("name", "first_name", "last_name"),
+    RecordField.BUDGET: ("budget", "currency"),
+    RecordField.CONTACT: ("contact_id",),
+}
+"""Our field -> fields of the contract, where that is not the same word."""
 _OPPORTUNITY_NAMES: Final[Renames] = {"budget": "amount", "status": "stage"}
 
 
@@ -49,14 +55,24 @@ class BodyWriter:
         """The name under which a lead carries our key; None: it does not."""
         return self._lead_names.get("external_id")
 
+    def lead_fields(self, field: RecordField) -> tuple[str, ...]:
+        """The names on the wire of a lead's field."""
+        return tuple(self._lead_names[name] for name in contract_fields(field) if name in self._lead_names)
+
     @property
     def contact_key(self) -> str | None:
         return self._contact_names.get("external_id")
 
+    def stage_of(self, status: LeadStatus) -> str:
+        """The CRM's word for a status of ours."""
+        return self._statuses[status]
+
     def lead(self, lead: Lead) -> JsonBody:
         """Budget in currency units (kopecks / 100), deadline RFC 3339 UTC."""
+        told = lead.handling
         return _renamed(
             self._lead_names,
+            told,
             {
                 "name": lead.name,
                 "description": lead.description,
@@ -64,12 +80,13 @@ class BodyWriter:
                 "currency": lead.currency,
                 "source": SOURCE,
                 "external_id": lead.external_id,
-                "status": self._statuses[lead.status],
-                "probability": _PROBABILITIES[lead.status],
+                "status": None if told.keeps_stage else told.stage or self._statuses[lead.status],
+                "probability": None if told.keeps_stage else _PROBABILITIES[lead.status],
                 "contact_id": lead.contact_id,
                 "url": lead.url,
                 "deadline": _rfc3339(lead.deadline),
                 "metadata": _lead_metadata(lead),
+                **_arranged(told),
             },
         )
 
@@ -80,6 +97,7 @@ class BodyWriter:
             names = {"first_name": first, "last_name": last.strip()}
         return _renamed(
             self._contact_names,
+            contact.handling,
             {
                 **names,
                 "email": contact.email,
@@ -88,6 +106,7 @@ class BodyWriter:
                 "external_id": contact.external_id,
                 "url": contact.url,
                 "metadata": dict(contact.metadata),
+                **_arranged(contact.handling),
             },
         )
 
@@ -112,8 +131,23 @@ def _names(fields: frozenset[str], naming: str, shape: Renames, chosen: Renames)
     return {field: name for field, name in names.items() if chosen.get(field, name) is not None}
 
 
-def _renamed(names: dict[str, str], values: JsonBody) -> JsonBody:
-    return {names[field]: value for field, value in values.items() if value is not None and field in names}
+def contract_fields(field: RecordField) -> tuple[str, ...]:
+    """The contract's names of a field of ours."""
+    return _PROTECTS.get(field, (field.value,))
+
+
+def _arranged(told: Handling) -> JsonBody:
+    """What the tenant's mapping arranges for a new record."""
+    return {"responsible_id": told.responsible_id, "tags": list(told.tags) or None}
+
+
+def _renamed(names: dict[str, str], told: Handling, values: JsonBody) -> JsonBody:
+    kept = {name for field in told.protected for name in contract_fields(field)}
+    return {
+        names[field]: value
+        for field, value in values.items()
+        if value is not None and field in names and field not in kept
+    }
 
 
 def _camel(name: str) -> str:

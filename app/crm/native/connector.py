@@ -1,5 +1,6 @@
 """``CrmConnector`` over the native contract."""
 
+from collections.abc import Sequence
 from secrets import token_hex
 from urllib.parse import quote
 
@@ -12,15 +13,21 @@ from app.crm.http import Answer, FencedHttp, Headers, Limits, Unclear, Unsent
 from app.crm.native.answers import Record, crm_id, record_in, records_in
 from app.crm.native.bodies import BodyWriter
 from app.crm.native.settings import NativeSettings
+from app.crm.native.standing import Standing
 from app.crm.refusals import Refusals
 from app.domain.crm import (
     CallRate,
     ConnectionReport,
     Contact,
+    CrmRequest,
+    CrmStage,
     Entity,
     JsonBody,
     Lead,
+    LeadAtCrm,
+    LeadStatus,
     LookupUnsupported,
+    RecordField,
     Saved,
 )
 from app.domain.errors import Ambiguous, Rejected, Unavailable
@@ -47,6 +54,7 @@ class NativeConnector:
         self._paths = {Entity.LEAD: settings.leads, Entity.CONTACT: settings.contact_path}
         self._keys = {Entity.LEAD: self._bodies.lead_key, Entity.CONTACT: self._bodies.contact_key}
         self._urls = {entity: self._url(f"api/v1/{path}") for entity, path in self._paths.items()}
+        self._standing = Standing(settings, self._bodies, self._lead)
 
     async def create_lead(self, lead: Lead) -> Saved:
         return await self._create(Entity.LEAD, lead.external_id, self.lead_body(lead))
@@ -65,6 +73,27 @@ class NativeConnector:
 
     def contact_body(self, contact: Contact) -> JsonBody:
         return self._bodies.contact(contact)
+
+    async def requests_for(
+        self, record: Lead | Contact, crm_id: str | None, *, look: bool = False
+    ) -> Sequence[CrmRequest]:
+        entity = Entity.LEAD if isinstance(record, Lead) else Entity.CONTACT
+        body = self.lead_body(record) if isinstance(record, Lead) else self.contact_body(record)
+        if crm_id is None:
+            return [CrmRequest("POST", str(self._urls[entity]), body)]
+        return [CrmRequest(self._settings.update_method, str(self._record_url(entity, crm_id)), body)]
+
+    async def stages(self) -> Sequence[CrmStage]:
+        return self._standing.stages()
+
+    async def stage_of(self, status: LeadStatus) -> str | None:
+        return self._bodies.stage_of(status)
+
+    async def leads_at(self, crm_ids: Sequence[str]) -> Sequence[LeadAtCrm]:
+        return await self._standing.leads_at(crm_ids)
+
+    async def changed_fields(self, crm_id: str, sent: Lead) -> frozenset[RecordField]:
+        return await self._standing.changed_fields(crm_id, sent)
 
     async def find(self, entity: Entity, external_id: str) -> str | None:
         key = self._keys[entity]
@@ -150,6 +179,13 @@ class NativeConnector:
             raise Ambiguous(f"Ответ CRM непонятен: {error}.") from None
         return record or {}
 
+    async def _lead(self, crm_id: str) -> Record:
+        """For reading alone: an unclear answer is merely late."""
+        try:
+            return await self._get(Entity.LEAD, crm_id)
+        except Ambiguous as error:
+            raise Unavailable(error.detail) from None
+
     def _exact_match(self, rows: list[Record], key: str, external_id: str) -> str | None:
         for row in rows:
             found = crm_id(row, self._settings.id_field)
@@ -177,7 +213,7 @@ class NativeConnector:
             parsed(answer)
         except Unreadable as error:
             raise self._refusals.unclear(str(error), write=False) from None
-        return "the CRM answers"
+        return "CRM отвечает."
 
     async def _expect_active_tenant(self) -> str:
         tenant = quote(self._settings.tenant_id, safe="")
@@ -188,14 +224,14 @@ class NativeConnector:
             raise self._refusals.unclear(str(error), write=False) from None
         if record is None or record.get("active") is False or record.get("is_active") is False:
             raise Rejected("В CRM этот тенант не активен.")
-        return "the key is accepted and the tenant is active"
+        return "Ключ принят, тенант активен."
 
     async def _expect_no_such_lead(self) -> str:
         if await self.find(Entity.LEAD, f"kwork:check:{token_hex(8)}") is not None:
             raise LookupUnsupported(
                 "CRM находит запись, которой быть не может: поиску по ключу верить нельзя."
             )
-        return "records can be looked up by external_id"
+        return "Записи находятся по external_id."
 
     async def _write(self, method: str, url: httpx2.URL, body: JsonBody) -> Answer:
         answer = await self._send(method, url, orjson.dumps(body), write=True)

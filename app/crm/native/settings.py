@@ -31,10 +31,24 @@ LEAD_FIELDS = frozenset(
         "deadline",
         "metadata",
         "probability",
+        "responsible_id",
+        "tags",
     }
 )
 CONTACT_FIELDS = frozenset(
-    {"name", "first_name", "last_name", "email", "phone", "source", "external_id", "url", "metadata"}
+    {
+        "name",
+        "first_name",
+        "last_name",
+        "email",
+        "phone",
+        "source",
+        "external_id",
+        "url",
+        "metadata",
+        "responsible_id",
+        "tags",
+    }
 )
 
 
@@ -130,6 +144,16 @@ class NativeSettings(BaseModel):
         if value is not None and not all(part.strip(".") for part in value.split("/")):
             raise ValueError("нужны имена через /, без . и ..")
         return value
+
+    @property
+    def address(self) -> str:
+        """What the connection calls, without any secret."""
+        return self.base_url
+
+    @property
+    def secrets_go_to(self) -> tuple[object, ...]:
+        """Where the key is sent: when it changes, the key must be given again."""
+        return self.base_url, self.api_key_header.lower()
 
     @property
     def leads(self) -> str:

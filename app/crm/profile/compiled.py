@@ -5,7 +5,6 @@ from functools import lru_cache, partial
 from typing import Any, Final, TypeVar
 
 from app.crm.profile.faults import faults
-from app.crm.profile.language import Refused, Scope
 from app.crm.profile.model import Answer, CheckStep, Find, Make, Profile, Resource, SetUpStep
 from app.crm.profile.parts import (
     Call,
@@ -32,7 +31,8 @@ from app.crm.profile.record import (
     note_values,
     scope,
 )
-from app.crm.profile.templates import (
+from app.crm.templates.language import Refused, Scope
+from app.crm.templates.rendering import (
     AddressTemplate,
     BodyTemplate,
     TemplateFailed,

@@ -1,7 +1,7 @@
 """``CrmConnector`` over a profile: creates, updates, and what must hold before and after the first write."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -16,9 +16,18 @@ from app.crm.profile.door import Door
 from app.crm.profile.judging import Judge
 from app.crm.profile.parts import Call, ReadyStep
 from app.crm.profile.reader import Reader
-from app.crm.profile.record import contact_values, lead_values
+from app.crm.profile.record import contact_values, lead_values, untold
 from app.crm.profile.settings import ProfileSettings
-from app.domain.crm import ConnectionReport, Contact, Entity, JsonBody, Lead, Saved
+from app.domain.crm import (
+    ConnectionReport,
+    Contact,
+    CrmRequest,
+    Entity,
+    Handling,
+    JsonBody,
+    Lead,
+    Saved,
+)
 from app.domain.errors import Blocked, Rejected, VendorError
 
 Values = dict[str, Any]
@@ -40,22 +49,34 @@ class ProfileConnector:
         self._loses_keys = False
 
     async def create_lead(self, lead: Lead) -> Saved:
-        return await self._create(Entity.LEAD, self._prefix + lead.external_id, self._lead(lead))
+        key = self._prefix + lead.external_id
+        return await self._create(Entity.LEAD, key, self._lead(lead), self.lead_body(lead))
 
     async def update_lead(self, crm_id: str, lead: Lead) -> Saved:
-        return await self._update(Entity.LEAD, crm_id, self._lead(lead))
+        return await self._update(Entity.LEAD, crm_id, self._lead(lead), lead.handling)
 
     async def create_contact(self, contact: Contact) -> Saved:
-        return await self._create(Entity.CONTACT, self._prefix + contact.external_id, self._contact(contact))
+        key = self._prefix + contact.external_id
+        return await self._create(Entity.CONTACT, key, self._contact(contact), self.contact_body(contact))
 
     async def update_contact(self, crm_id: str, contact: Contact) -> Saved:
-        return await self._update(Entity.CONTACT, crm_id, self._contact(contact))
+        return await self._update(Entity.CONTACT, crm_id, self._contact(contact), contact.handling)
 
     def lead_body(self, lead: Lead) -> JsonBody:
-        return _body(self._profile.resources[Entity.LEAD].create, self._lead(lead))
+        return _body(self._profile.resources[Entity.LEAD].create, self._lead(lead), lead.handling)
 
     def contact_body(self, contact: Contact) -> JsonBody:
-        return _body(self._profile.resources[Entity.CONTACT].create, self._contact(contact))
+        return _body(self._profile.resources[Entity.CONTACT].create, self._contact(contact), contact.handling)
+
+    async def requests_for(
+        self, record: Lead | Contact, crm_id: str | None, *, look: bool = False
+    ) -> Sequence[CrmRequest]:
+        resource = self._profile.resources[Entity.LEAD if isinstance(record, Lead) else Entity.CONTACT]
+        values = self._lead(record) if isinstance(record, Lead) else self._contact(record)
+        call = resource.create if crm_id is None else resource.update
+        values = values if crm_id is None else {**values, "id": crm_id}
+        address = self._door.shown(call.path.render(values))
+        return [CrmRequest(call.method, address, _body(call, values, record.handling))]
 
     async def find(self, entity: Entity, external_id: str) -> str | None:
         return await self._reader.find(entity, self._prefix + external_id)
@@ -79,10 +100,8 @@ class ProfileConnector:
     def _contact(self, contact: Contact) -> Values:
         return {**self._common, "contact": contact_values(contact, self._prefix)}
 
-    async def _create(self, entity: Entity, external_id: str, values: Values) -> Saved:
+    async def _create(self, entity: Entity, external_id: str, values: Values, body: JsonBody) -> Saved:
         """``external_id`` here and below: with the connection's prefix."""
-        create = self._profile.resources[entity].create
-        body = _body(create, values)
         await self._expect_set_up()
         if not self._profile.resources[entity].source.create.look_first:
             return await self._send_new(entity, external_id, values, body)
@@ -121,10 +140,10 @@ class ProfileConnector:
             raise Rejected("CRM назвала существующей другую запись.")
         return named
 
-    async def _update(self, entity: Entity, known_id: str, values: Values) -> Saved:
+    async def _update(self, entity: Entity, known_id: str, values: Values, handling: Handling) -> Saved:
         resource = self._profile.resources[entity]
         known = {**values, "id": known_id}
-        answer = await self._write(resource.update, known, _body(resource.update, known))
+        answer = await self._write(resource.update, known, _body(resource.update, known, handling))
         if self._judge.write(resource.update.rules, answer) == "exists":
             raise self._judge.refused(answer)
         told = ask_id(resource.updated_id, _json(answer)) if resource.updated_id is not None else None
@@ -148,8 +167,10 @@ class ProfileConnector:
 
     async def _expect_made(self, step: ReadyStep) -> str:
         if not await self._reader.is_made(step):
-            raise Rejected("В CRM этого ещё нет: выполните настройку подключения.", code="set_up_needed")
-        return "it is there"
+            raise Rejected(
+                "В CRM этого ещё нет: сервис создаст это, когда подключение включат.", code="set_up_needed"
+            )
+        return "Уже есть."
 
     async def _expect_key_kept(self, entity: Entity, crm_id: str, external_id: str) -> None:
         """After the first write: the record is read, its key compared."""
@@ -188,8 +209,8 @@ class _Keys:
                 self._locks[key] = (lock, users - 1)
 
 
-def _body(call: Call, values: Values) -> JsonBody:
-    return call.body.render(values) if call.body is not None else {}
+def _body(call: Call, values: Values, handling: Handling) -> JsonBody:
+    return call.body.render(values, without=untold(handling)) if call.body is not None else {}
 
 
 def _json(answer: Answer) -> object:

@@ -25,6 +25,7 @@ class Door:
         open_headers, secret_headers, secret_path = settings.header_values()
         self._headers = _headers([*open_headers, *secret_headers])
         self._root = settings.root + secret_path
+        self._shown = settings.root + ("/***" if secret_path else "")
         texts = [*settings.secret_texts.values(), *(value for _, value in secret_headers), secret_path]
         self.refusals = Refusals(*texts)
         self._http = FencedHttp(
@@ -47,6 +48,10 @@ class Door:
             raise Unavailable(f"CRM недоступна: соединиться не удалось ({error}).") from None
         except Unclear as error:
             raise self.refusals.unclear(str(error), write=write) from None
+
+    def shown(self, path: str) -> str:
+        """The address of a path, without the secret in it."""
+        return self._shown + path
 
     async def aclose(self) -> None:
         await self._http.aclose()

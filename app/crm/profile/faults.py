@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from app.crm.profile.language import Refused
+from app.crm.templates.language import Refused
 
 
 def worded(code: str, words: str) -> PydanticCustomError:

@@ -12,7 +12,7 @@ from app.crm.profile.connector import ProfileConnector, _json
 from app.crm.profile.parts import ReadyProfile, ReadyStep
 from app.crm.profile.record import note_values
 from app.crm.profile.settings import ProfileSettings
-from app.domain.crm import CallRate, ConnectionReport, CrmStage, Entity, LeadAtCrm, Note, Saved
+from app.domain.crm import CallRate, ConnectionReport, CrmStage, Entity, LeadAtCrm, LeadStatus, Note, Saved
 from app.domain.errors import Rejected
 
 
@@ -42,14 +42,14 @@ class WithSetUp(ProfileConnector):
 
     async def _make(self, step: ReadyStep) -> str:
         if await self._reader.is_made(step):
-            return "it is there already"
+            return "Уже есть."
         values = dict(self._common)
         assert step.make.body is not None
         answer = await self._write(step.make, values, step.make.body.render(values))
         self._judge.write(step.make.rules, answer)
         if not await self._reader.is_made(step):
             raise Rejected("CRM ответила согласием, но не создала этого.")
-        return "made"
+        return "Создано."
 
 
 class WithRate(ProfileConnector):
@@ -70,6 +70,9 @@ class WithStages(ProfileConnector):
             CrmStage(str(stage.id), stage.name, stage.pipeline, is_won=stage.won, is_lost=stage.lost)
             for stage in self._profile.source.stages
         ]
+
+    async def stage_of(self, status: LeadStatus) -> str | None:
+        return str(self._profile.stages[status])
 
     async def leads_at(self, crm_ids: Sequence[str]) -> Sequence[LeadAtCrm]:
         found = [await self._lead_at(crm_id) for crm_id in crm_ids]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from app.crm.profile.model import Find, Profile, Resource, SetUpStep
 from app.crm.profile.queries import Query
-from app.crm.profile.templates import AddressTemplate, BodyTemplate, TextTemplate
+from app.crm.templates.rendering import AddressTemplate, BodyTemplate, TextTemplate
 from app.domain.crm import Entity, LeadStatus
 
 

@@ -6,8 +6,8 @@ import jmespath
 from jmespath import visitor
 from jmespath.exceptions import JMESPathError
 
-from app.crm.profile.budget import MOST_QUERY_STEPS, TooExpensive
-from app.crm.profile.language import Refused
+from app.crm.templates.budget import MOST_QUERY_STEPS, TooExpensive
+from app.crm.templates.language import Refused
 
 MOST_SOURCE: Final = 500
 """Characters of an expression."""

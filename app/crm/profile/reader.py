@@ -9,7 +9,7 @@ from app.crm.profile.door import Door
 from app.crm.profile.judging import Judge
 from app.crm.profile.parts import Lookup, ReadyCheck, ReadyProfile, ReadyStep
 from app.crm.profile.queries import Query, QueryFailed
-from app.crm.profile.templates import AddressTemplate
+from app.crm.templates.rendering import AddressTemplate
 from app.domain.crm import Entity, LookupUnsupported
 from app.domain.errors import Rejected
 
@@ -58,14 +58,14 @@ class Reader:
             raise LookupUnsupported(
                 "CRM находит запись, которой быть не может: поиску по ключу верить нельзя."
             )
-        return "records can be looked up by their key"
+        return "Записи находятся по нашему ключу."
 
     async def answer_to(self, check: ReadyCheck) -> str:
         """One question of the profile's check. Raises ``Rejected`` for an answer it does not expect."""
         data = await self.get(check.path, {})
         if check.expect is not None and not ask(check.expect, data):
             raise Rejected(f"{check.otherwise}.")
-        return "the CRM answers"
+        return "CRM отвечает."
 
     async def is_made(self, step: ReadyStep) -> bool:
         """Whether what a set-up step makes is there."""

@@ -4,55 +4,60 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from app.crm.profile.language import Loose, Scope
-from app.domain.crm import Contact, Lead, LeadStatus, Note
+from app.crm.templates.language import Loose, Scope
+from app.crm.templates.values import kwork_key, lead_facts
+from app.domain.crm import Contact, Handling, Lead, LeadStatus, Note, RecordField
 
 LEAD: Final = frozenset(
     {
         "external_id", "kind", "kwork_id", "name", "description", "budget_kopecks", "currency", "status", "stage",
-        "contact_id", "contact_external_id", "url", "deadline", "metadata",
+        "contact_id", "contact_external_id", "url", "deadline", "metadata", "responsible_id", "tags",
     }
 )  # fmt: skip
-CONTACT: Final = frozenset({"external_id", "kwork_id", "name", "email", "phone", "url", "metadata"})
+CONTACT: Final = frozenset(
+    {"external_id", "kwork_id", "name", "email", "phone", "url", "metadata", "responsible_id", "tags"}
+)
 NOTE: Final = frozenset({"external_id", "text", "at"})
 PAGE: Final = frozenset({"number", "size", "offset"})
 
 Values = dict[str, Any]
 
+_NAMES: Final[Mapping[RecordField, tuple[str, ...]]] = {
+    RecordField.BUDGET: ("budget_kopecks", "currency"),
+    RecordField.CONTACT: ("contact_id", "contact_external_id"),
+    RecordField.STATUS: ("stage", "status"),
+}
+
 
 def lead_values(lead: Lead, stages: Mapping[LeadStatus, str | int], prefix: str = "") -> Values:
     """``stage`` is the CRM's word for ``status``; ``prefix`` stands before every key. Raises ``ValueError`` for a deadline without a time zone."""
-    if lead.deadline is not None and lead.deadline.tzinfo is None:
-        raise ValueError("a deadline without a time zone")
-    kind, kwork_id = _kwork_key(lead.external_id)
     return {
+        **lead_facts(lead),
         "external_id": prefix + lead.external_id,
-        "kind": kind,
-        "kwork_id": kwork_id,
-        "name": lead.name,
-        "description": lead.description,
-        "budget_kopecks": lead.budget_kopecks,
-        "currency": lead.currency,
-        "status": lead.status.value,
-        "stage": stages.get(lead.status),
+        "stage": _stage(lead, stages),
         "contact_id": lead.contact_id,
         "contact_external_id": lead.contact_external_id and prefix + lead.contact_external_id,
-        "url": lead.url,
-        "deadline": lead.deadline,
-        "metadata": Loose(lead.metadata),
+        **_arranged(lead.handling),
     }
 
 
 def contact_values(contact: Contact, prefix: str = "") -> Values:
     return {
         "external_id": prefix + contact.external_id,
-        "kwork_id": _kwork_key(contact.external_id)[1],
+        "kwork_id": kwork_key(contact.external_id)[1],
         "name": contact.name,
         "email": contact.email,
         "phone": contact.phone,
         "url": contact.url,
         "metadata": Loose(contact.metadata),
+        **_arranged(contact.handling),
     }
+
+
+def untold(handling: Handling) -> frozenset[str]:
+    """The names that a body for this record must not tell."""
+    kept = {name for field in handling.protected for name in _NAMES.get(field, (field.value,))}
+    return frozenset(kept | ({"stage", "status"} if handling.keeps_stage else set()))
 
 
 def note_values(note: Note) -> Values:
@@ -64,10 +69,20 @@ def scope(values: frozenset[str], **more: frozenset[str] | None) -> Scope:
     return {"values": values, **more}
 
 
-def _kwork_key(external_id: str) -> tuple[str, str]:
-    """``kwork:order:1001`` → order, 1001."""
-    parts = external_id.split(":", 2)
-    return (parts[1], parts[2]) if len(parts) == 3 else ("", external_id)
+def _stage(lead: Lead, stages: Mapping[LeadStatus, str | int]) -> str | int | None:
+    """The mapping's stage in the profile's own type: a number stays one."""
+    chosen = lead.handling.stage
+    if chosen is None:
+        return stages.get(lead.status)
+    return int(chosen) if chosen.isascii() and chosen.isdigit() and _are_numbers(stages) else chosen
+
+
+def _are_numbers(stages: Mapping[LeadStatus, str | int]) -> bool:
+    return all(isinstance(stage, int) for stage in stages.values())
+
+
+def _arranged(handling: Handling) -> Values:
+    return {"responsible_id": handling.responsible_id, "tags": list(handling.tags) or None}
 
 
 _MOMENT: Final = datetime(2026, 3, 5, 12, 0, tzinfo=UTC)
@@ -84,6 +99,7 @@ SAMPLE_LEADS: Final = (
         url="https://kwork.ru/track?id=1001",
         deadline=_MOMENT,
         metadata={"kwork_kind": "order", "kwork_id": 1001},
+        handling=Handling(responsible_id="7", tags=("Kwork",)),
     ),
     Lead(external_id="kwork:project:3", name="Сайт"),
 )
@@ -96,6 +112,7 @@ SAMPLE_CONTACTS: Final = (
         phone="+7 900 000-00-00",
         url="https://kwork.ru/user/example",
         metadata={"kwork_username": "example"},
+        handling=Handling(responsible_id="7", tags=("Kwork",)),
     ),
     Contact(external_id="kwork:user:78", name="example"),
 )

@@ -8,11 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field
 
 from app.crm.profile.compiled import ready
 from app.crm.profile.faults import faults, worded
-from app.crm.profile.language import Refused
 from app.crm.profile.parts import ReadyProfile
 from app.crm.profile.reading import MOST_BYTES, preset_names
-from app.crm.profile.templates import TemplateFailed, TextTemplate
 from app.crm.roots import root_of
+from app.crm.templates.language import Refused
+from app.crm.templates.rendering import TemplateFailed, TextTemplate
 
 Text = Annotated[str, Field(max_length=500)]
 
@@ -59,6 +59,17 @@ class ProfileSettings(BaseModel):
     def root(self) -> str:
         """Scheme, host and path before every path of the profile."""
         return self._root
+
+    @property
+    def address(self) -> str:
+        """What the connection calls, without any secret."""
+        return self._root
+
+    @property
+    def secrets_go_to(self) -> tuple[object, ...]:
+        """Where the secrets are sent, and in what: when it changes, they must be given again."""
+        source = self._ready.source
+        return self._root, tuple(sorted(source.secret_headers.items())), source.secret_path
 
     @property
     def given(self) -> dict[str, str | int]:

@@ -10,9 +10,9 @@ import orjson
 from jinja2 import Undefined, UndefinedError
 from jinja2.exceptions import SecurityError
 
-from app.crm.profile.budget import TooExpensive, allowance
-from app.crm.profile.filters import WrongValue, isodate, json_of, text_of
-from app.crm.profile.language import Language, Refused, Scope
+from app.crm.templates.budget import TooExpensive, allowance
+from app.crm.templates.filters import WrongValue, isodate, json_of, text_of
+from app.crm.templates.language import Language, Refused, Scope
 from app.domain.crm import JsonBody
 from app.domain.errors import Rejected
 
@@ -46,6 +46,8 @@ def _part_of_address(value: Any) -> str:
     return quote(text, safe="")
 
 
+_RECORDS: Final = ("lead", "contact")
+"""Names whose fields may be left out of a body."""
 _TEXT: Final = Language(text_of)
 _ADDRESS: Final = Language(_part_of_address)
 _JSON: Final = Language(json_of)
@@ -135,6 +137,7 @@ class ValueTemplate(_Template):
 
     def __init__(self, path: str, source: str, scope: Scope) -> None:
         super().__init__(_TEXT, path, source, scope)
+        self.reads = frozenset(field for name in _RECORDS for field in _TEXT.fields_of(source, name))
 
     def value(self, values: Values) -> Any:
         """Raises ``TemplateFailed``."""
@@ -175,10 +178,14 @@ class BodyTemplate:
         self._problems = problems
         self._made = self._compiled(path, source)
 
-    def render(self, values: Values) -> JsonBody:
-        """Raises ``TemplateFailed``."""
+    def render(self, values: Values, *, without: frozenset[str] = frozenset()) -> JsonBody:
+        """``without``: fields of the record that must not be told; what reads one of them is left out, and a body
+        that is one text sees them as None. Raises ``TemplateFailed``."""
         made = self._made
-        body = made.body(values) if isinstance(made, JsonTemplate) else _filled(made, values)
+        if isinstance(made, JsonTemplate):
+            body = made.body(_emptied(values, without))
+        else:
+            body = _filled(made, values, without)
         assert isinstance(body, dict)
         if len(orjson.dumps(body)) > MOST_BODY_BYTES:
             why = f"тело больше {MOST_BODY_BYTES} байт"
@@ -213,20 +220,29 @@ class _Nothing:
 _NOTHING: Final = _Nothing()
 
 
-def _filled(made: Any, values: Values) -> Any:
-    found = _sent(made, values)
+def _emptied(values: Values, without: frozenset[str]) -> Values:
+    if not without:
+        return values
+    return {
+        name: {**value, **dict.fromkeys(without & value.keys())} if name in _RECORDS else value
+        for name, value in values.items()
+    }
+
+
+def _filled(made: Any, values: Values, without: frozenset[str]) -> Any:
+    found = _sent(made, values, without)
     return {} if found is _NOTHING else found
 
 
-def _sent(made: Any, values: Values) -> Any:
+def _sent(made: Any, values: Values, without: frozenset[str]) -> Any:
     if isinstance(made, ValueTemplate):
-        made = made.value(values)
-        return _without_none(made)
+        return _NOTHING if made.reads & without else _without_none(made.value(values))
     if isinstance(made, dict):
-        kept: Any = {name: one for name, part in made.items() if (one := _sent(part, values)) is not _NOTHING}
+        parts = ((name, _sent(part, values, without)) for name, part in made.items())
+        kept: Any = {name: one for name, one in parts if one is not _NOTHING}
         return kept if kept or not made else _NOTHING
     if isinstance(made, list):
-        kept = [one for part in made if (one := _sent(part, values)) is not _NOTHING]
+        kept = [one for part in made if (one := _sent(part, values, without)) is not _NOTHING]
         return kept if kept or not made else _NOTHING
     return _NOTHING if made is None else made
 

@@ -14,8 +14,8 @@ from jinja2.environment import Template
 from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from app.crm.profile.budget import TooExpensive, pay, pay_for_text
-from app.crm.profile.filters import CONCAT, EACH, FILTERS, HIDDEN, WrongValue
+from app.crm.templates.budget import TooExpensive, pay, pay_for_text
+from app.crm.templates.filters import CONCAT, EACH, FILTERS, HIDDEN, WrongValue
 
 MOST_SOURCE: Final = 8_192
 """Characters of one template."""
@@ -126,6 +126,13 @@ class Language(ImmutableSandboxedEnvironment):
         if abs(made) > _LARGEST:
             raise TooExpensive("число слишком велико")
         return made
+
+    def fields_of(self, source: str, name: str) -> frozenset[str]:
+        """Which fields of ``name`` a template reads, of those it names outright. Raises ``TemplateError``."""
+        found = self.parse(source).find_all(nodes.Getattr)
+        return frozenset(
+            one.attr for one in found if isinstance(one.node, nodes.Name) and one.node.name == name
+        )
 
     def compiled(self, source: str, scope: Scope) -> tuple[Template, bool]:
         """The template, and whether it is one expression alone, whose value is then left in ``result``.

@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 from jinja2 import Undefined
 
-from app.crm.profile.budget import pay, pay_for_text
+from app.crm.templates.budget import pay, pay_for_text
 
 Scalar = str | int | float | bool | datetime | None
 
