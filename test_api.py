@@ -215,6 +215,26 @@ def webhooks(walk: Walk) -> str:
     return "создан, изменён, секрет сменён, удалён"
 
 
+def searches(walk: Walk) -> str:
+    filters = {"categories": ["script-programming"], "min_price": 1}
+    shown = walk.ask("POST", "searches/preview/", json={"filters": filters})
+    expect(shown["matching"] >= len(shown["items"]), "в превью показано больше, чем найдено")
+    made = walk.ask("POST", "searches/", 201, json={"name": "Проверка API", "filters": filters})
+    path = f"searches/{made['id']}"
+    try:
+        expect(not walk.ask("PUT", path, json={"enabled": False})["enabled"], "поиск не выключился")
+        ran = walk.ask("POST", f"{path}/run/")
+        expect(ran["matching"] == shown["matching"], "нашлось не то, что обещало превью")
+        expect(walk.ask("GET", path)["matched"] == ran["new"], "найденное не сосчитано")
+        walk.problem("POST", "searches", 409, "search_name_taken", json={"name": "Проверка API"})
+    finally:
+        walk.ask("DELETE", path, 204)
+    walk.problem("GET", path, 404, "not_found")
+    unknown = {"name": "x", "filters": {"categories": ["programing"]}}
+    walk.problem("POST", "searches", 422, "unknown_category", json=unknown)
+    return f"под поиск подошло проектов: {ran['matching']}"
+
+
 def bad_requests(walk: Walk) -> str:
     walk.problem("GET", "nowhere", 404, "unknown_route")
     walk.problem("DELETE", "orders", 405, "method_not_allowed")
@@ -256,6 +276,7 @@ CHANGING: tuple[Check, ...] = (
     ("Лиды по запросу", create_leads),
     ("Загрузка файлов", upload),
     ("Вложение сообщения", attachments),
+    ("Поиски по бирже", searches),
     ("Вебхуки", webhooks),
     *WRITING,
 )

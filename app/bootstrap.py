@@ -41,6 +41,9 @@ from app.services.keep_tokens import TokensInDatabase
 from app.services.kwork_client import KworkClients
 from app.services.manage_connections import ManageConnections
 from app.services.manage_mapping import ManageMapping
+from app.services.manage_searches import ManageSearches
+from app.services.match_searches import MatchSearches
+from app.services.note_events import NoteEvents
 from app.services.preview_delivery import PreviewDelivery
 from app.services.push_deliveries import PushDeliveries
 from app.services.push_leads import PushChosenLeads
@@ -65,6 +68,7 @@ log = structlog.get_logger(__name__)
 
 _PUSH_EVERY_SECONDS = 2.0
 _TIDY_EVERY_SECONDS = 2.0
+_NOTES_EVERY_SECONDS = 10.0
 _WITHOUT_REDIS = (
     "Redis не отвечает: сервис работает без него, лимиты считает каждый процесс сам. "
     "Запустите Redis или исправьте REDIS_URL в .env (пустой REDIS_URL — встроенный Valkey)."
@@ -120,6 +124,7 @@ async def running_service(settings: Settings) -> AsyncIterator[FastAPI]:
             _push_forever(deliveries, database),
             _tidy_writes_forever(services),
             _read_crm_stages_forever(services, settings.poll_seconds),
+            _queue_notes_forever(database),
             files.sweep.run(),
             categories.if_never_read(),
         )
@@ -221,6 +226,7 @@ def _compose(
     )
     exchange = ReadExchange(database, clients.signed_out)
     categories = RefreshCategories(database, clients.signed_out)
+    tree, matching = Categories(database), MatchSearches(database, connectors)
     rules = TenantRules(settings.default_tenant_id, allow_default=settings.allow_default_tenant)
     writes = writes_service(
         database,
@@ -239,7 +245,7 @@ def _compose(
             RateLimits(servers.redis_url or None),
             per_minute=settings.login_limit_per_minute,
         ),
-        categories=Categories(database),
+        categories=tree,
         accounts=accounts,
         push_leads=PushChosenLeads(database, connectors, deliveries),
         files=files.files,
@@ -252,6 +258,7 @@ def _compose(
         mappings=ManageMapping(database, connectors.connect),
         previews=PreviewDelivery(database, connectors.connect),
         crm_stages=ReadCrmStages(database, connectors.connect, writes.ask),
+        searches=ManageSearches(database, tree, matching, most=settings.searches_per_tenant),
         writes=writes,
         read_account=ReadFresh(database, accounts),
         sync=Sync(
@@ -262,6 +269,7 @@ def _compose(
             connectors,
             categories=categories,
             order_pages=ReadOrderPages(database, orders_per_run=settings.kwork_order_pages_per_run),
+            searches=matching,
         ),
         sync_history=SyncHistory(database, connectors),
         failures=WorkOnFailures(database),
@@ -297,6 +305,14 @@ async def _read_crm_stages_forever(services: Services, every_seconds: float) -> 
 
     if every_seconds > 0:
         await services.crm_stages.run_forever(tenants, every_seconds=every_seconds)
+
+
+async def _queue_notes_forever(database: Database) -> None:
+    async def tenants() -> Sequence[str]:
+        async with database.shared() as connection:
+            return await all_tenants(connection)
+
+    await NoteEvents(database).run_forever(tenants, every_seconds=_NOTES_EVERY_SECONDS)
 
 
 async def _cancel(task: asyncio.Task[object]) -> None:

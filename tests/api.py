@@ -28,6 +28,7 @@ from app.core.limits import RateLimits
 from app.core.passwords import Passwords
 from app.core.settings import Settings
 from app.core.tokens import SharedSecretTokens
+from app.domain.searches import fold
 from app.marketplaces.kwork.browser import KworkBrowser
 from app.outside.addresses import AddressGuard
 from app.repositories.events import CHANNEL
@@ -42,7 +43,9 @@ from app.services.keep_tokens import TokensInDatabase
 from app.services.kwork_client import KworkClients
 from app.services.manage_connections import ManageConnections
 from app.services.manage_mapping import ManageMapping
+from app.services.manage_searches import ManageSearches
 from app.services.manage_webhooks import ManageWebhooks
+from app.services.match_searches import MatchSearches
 from app.services.preview_delivery import PreviewDelivery
 from app.services.push_deliveries import PushDeliveries
 from app.services.read_attachments import ReadAttachments
@@ -230,6 +233,12 @@ def build_api(
         streams=EventStreams(database, bell, stream_limits),
         writes=writes,
         webhooks=ManageWebhooks(database, webhook_secrets, guard, deliver_webhooks),
+        searches=ManageSearches(
+            database,
+            Categories(database),
+            MatchSearches(database, connectors),
+            most=settings.searches_per_tenant,
+        ),
         connections=ManageConnections(database, connectors, own),
         backfill=BackfillConnection(database),
         mappings=ManageMapping(database, connectors.connect),
@@ -294,6 +303,7 @@ class Shop:
     run_id: UUID
     failure_id: int
     other_failure_id: int
+    search_id: UUID
 
 
 async def stock(owner: asyncpg.Connection, tenant_id: str, number: int) -> Shop:
@@ -421,7 +431,20 @@ async def stock(owner: asyncpg.Connection, tenant_id: str, number: int) -> Shop:
         run_id,
         failure_id,
         other_failure_id,
+        await add_search(owner, tenant_id, canary),
     )
+
+
+async def add_search(owner: asyncpg.Connection, tenant_id: str, name: str) -> UUID:
+    """A saved search that matches everything, switched off."""
+    found: UUID = await owner.fetchval(
+        "INSERT INTO searches (tenant_id, name, enabled, filters, category_ids, words_any, words_all, words_none, "
+        "open_only, connection_ids, created_by, updated_by) "
+        "VALUES ($1, $2, false, '{}', '{}', '{}', '{}', '{}', false, '{}', 'somebody', 'somebody') RETURNING id",
+        tenant_id,
+        name,
+    )
+    return found
 
 
 async def _add_failures(
@@ -520,6 +543,8 @@ async def add_project(owner: asyncpg.Connection, number: int, **changes: Any) ->
         "parent_category_id": 11,
         "price_kopecks": 150000,
         "max_price_kopecks": 450000,
+        "offers": None,
+        "expires_at": None,
         "active_at": NOW,
         "created_at": NOW,
         "details": {},
@@ -528,8 +553,9 @@ async def add_project(owner: asyncpg.Connection, number: int, **changes: Any) ->
     await owner.execute(
         "INSERT INTO market_projects (id, title, description, status, category_id, parent_category_id, "
         "price_kopecks, max_price_kopecks, currency, buyer_id, buyer_username, created_at, active_at, url, details, "
-        "content_hash) VALUES ($1::bigint, $2, $3, $4, $5, $6, $7, $8, 'RUB', 78, 'buyer_two', $9::text::timestamptz, "
-        "$10::text::timestamptz, 'https://kwork.ru/projects/' || $1::bigint, $11::text::jsonb, '')",
+        "content_hash, title_words, text_words, offers, expires_at) VALUES ($1::bigint, $2, $3, $4, $5, $6, $7, $8, "
+        "'RUB', 78, 'buyer_two', $9::text::timestamptz, $10::text::timestamptz, 'https://kwork.ru/projects/' || $1::bigint, "
+        "$11::text::jsonb, '', $12, $13, $14, $15::text::timestamptz)",
         number,
         row["title"],
         row["description"],
@@ -541,4 +567,8 @@ async def add_project(owner: asyncpg.Connection, number: int, **changes: Any) ->
         row["created_at"],
         row["active_at"],
         json.dumps(row["details"]),
+        fold(row["title"]),
+        fold(row["description"]),
+        row["offers"],
+        row["expires_at"],
     )

@@ -18,4 +18,5 @@ pytest_plugins = [
     "tests.page_writing",
     "tests.sync_bed",
     "tests.news_bed",
+    "tests.search_bed",
 ]

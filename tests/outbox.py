@@ -115,4 +115,5 @@ def queued_order(order_id: int, title: str, buyer: int | None) -> dict[str, Any]
         "url": f"https://kwork.ru/track?id={order_id}",
         "deadline_at": None,
         "details": {},
+        "gone": False,
     }

@@ -31,6 +31,7 @@ from app.api.v1 import (
     offers,
     order_writes,
     orders,
+    searches,
     webhooks,
     writes,
 )
@@ -107,6 +108,7 @@ def _add_routes(app: FastAPI) -> None:
         gig_writes,
         writes,
         offers,
+        searches,
         files,
         attachments,
         events,

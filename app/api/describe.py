@@ -28,6 +28,10 @@ TAGS = [
     {"name": "auth", "description": "Signing in to the service."},
     {"name": "accounts", "description": "Kwork accounts of the tenant."},
     {"name": "orders", "description": "Projects of the exchange and orders the accounts sell."},
+    {
+        "name": "searches",
+        "description": "Saved searches on the exchange: what they find becomes leads by itself.",
+    },
     {"name": "gigs", "description": "Gigs (кворки) of the accounts."},
     {"name": "chat", "description": "Dialogs and messages."},
     {"name": "files", "description": "Uploads that wait to be sent to Kwork."},

@@ -110,6 +110,8 @@ class Settings(BaseSettings):
     event_streams_per_tenant: Annotated[int, Field(ge=1)] = 20
     event_streams_per_process: Annotated[int, Field(ge=1)] = 500
 
+    searches_per_tenant: Annotated[int, Field(ge=0, le=10_000)] = 50
+
     webhook_allow_private: bool = False
     webhook_allowed_hosts: Annotated[list[str], NoDecode] = Field(default_factory=list)
 

@@ -27,6 +27,7 @@ class EventType(StrEnum):
     ACCOUNT_STATE_CHANGED = "account.state_changed"
     WRITE_SETTLED = "write.settled"
     SYNC_RUN_FINISHED = "sync_run.finished"
+    SEARCH_MATCHED = "search.matched"
     CRM_CONNECTION_CHANGED = "crm_connection.changed"
 
 
@@ -41,7 +42,7 @@ class Event:
     id: int
     type: str
     subject: str
-    """Public id of what it is about: ``order-5512345``, a dialog's, account's, write's or run's id."""
+    """Public id of what it is about: ``order-5512345``, ``project-3240184``, a dialog's, account's, write's or run's id."""
     account_id: UUID | None
     at: datetime
     """When the service noticed it, UTC. When it happened on Kwork stands in ``data`` where Kwork tells."""

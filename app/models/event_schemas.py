@@ -44,7 +44,7 @@ class EventOut(BaseModel):
     type: str = Field(examples=["message.received"])
     timestamp: datetime = Field(description="When the service noticed it.")
     subject: str = Field(
-        description="What it is about: `order-…`, or the id of a dialog, an account, a write, a sync run.",
+        description="What it is about: `order-…`, `project-…`, or the id of a dialog, an account, a write, a sync run.",
         examples=["0b7c1c9e-5c0e-4c9b-9d0e-6a3f3b1f2a11"],
     )
     account_id: UUID | None

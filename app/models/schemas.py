@@ -241,7 +241,9 @@ class OrderRow(BaseModel):
     expires_at: datetime | None = Field(description="Until when a project takes offers.")
     deadline_at: datetime | None = Field(description="When an order is due.")
     offers: int | None = Field(description="Offers made so far.")
-    listed: bool | None = Field(description="False: the project has vanished from the exchange.")
+    listed: bool | None = Field(
+        description="False: the project has vanished from the exchange, or the order from the account's list."
+    )
     lead: LeadOut | None
     leads: list[LeadThere] | None = Field(
         None, description="One of each connection to a CRM; null while there is only one."

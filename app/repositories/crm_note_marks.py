@@ -31,6 +31,13 @@ class CrmNoteMarks:
         )
         return found
 
+    async def kept(self) -> set[UUID]:
+        """Connections that have a mark."""
+        rows = await self._connection.fetch(
+            "SELECT connection_id FROM crm_note_marks WHERE tenant_id = $1", self._tenant_id
+        )
+        return {row["connection_id"] for row in rows}
+
     async def move(self, connection_id: UUID, event_id: int) -> None:
         await self._connection.execute(
             "UPDATE crm_note_marks SET event_id = $3 WHERE tenant_id = $1 AND connection_id = $2",

@@ -9,10 +9,14 @@ from typing import Any
 from app.core.database import Connection
 from app.domain.content import content_hash
 from app.domain.kwork import Project, ProjectStatus
+from app.domain.searches import fold
 from app.repositories.changes import Changes, sort_out, told_row
 
 # Counters and the reading account's own flags: they change by themselves, without the project changing.
 _VOLATILE = ("offers", "views", "viewed", "offered", "status", "buyer_projects", "buyer_hired_percent")
+
+_HELD_SECONDS = 60.0
+"""A project is gone when a full pass that ended so long after the first one without it does not hold it either."""
 
 
 class Markets:
@@ -28,13 +32,12 @@ class Markets:
         return sort_out([(row["id"], row["is_new"], row["content"], row["counters"]) for row in found])
 
     async def mark_missing(self, seen: Iterable[int]) -> int:
-        """After a full pass: what was not on any page is gone from the exchange, for now."""
-        status = await self._connection.execute(
-            "UPDATE market_projects SET missing_since = now() "
-            "WHERE missing_since IS NULL AND id <> ALL ($1::bigint[])",
-            list(seen),
-        )
-        return int(status.split()[-1])
+        """After a full pass: what was on no page is missing, and gone once a second pass did not hold it either.
+
+        Returns how many are newly missing.
+        """
+        missing: int = await self._connection.fetchval(_MARK_MISSING, list(seen), _HELD_SECONDS)
+        return missing
 
     async def newest(self) -> datetime | None:
         """When the newest project (re)appeared that should still be on the exchange."""
@@ -91,6 +94,8 @@ def _row(project: Project) -> dict[str, Any]:
         # Rendered cards, the only way without moments, do not tell whether somebody is at work already.
         "may_be_in_work": project.active_at is None and project.status is ProjectStatus.ACTIVE,
         "description": project.description,
+        "title_words": fold(project.title),
+        "text_words": fold(project.description),
         "details": content,
         "content_hash": content_hash(content, leave_out=_VOLATILE).hex(),
     }
@@ -104,8 +109,24 @@ _PLAIN = (
 _COLUMNS = (
     "p.id, p.title, p.description, p.status, p.category_id, p.parent_category_id, p.price_kopecks, "
     "p.max_price_kopecks, p.currency, p.buyer_id, p.buyer_username, p.offers, p.created_at, p.active_at, "
-    "p.expires_at, p.url, p.details, coalesce(p.created_at, p.first_seen_at) AS appeared_at"
+    "p.expires_at, p.url, p.details, p.gone_at IS NOT NULL AS gone, "
+    "p.expires_at IS NOT NULL AND p.expires_at <= now() AS expired, "
+    "coalesce(p.created_at, p.first_seen_at) AS appeared_at"
 )
+
+# A pass a moment later may have met the same hole: pages move while they are read.
+_MARK_MISSING = """
+WITH unseen AS (
+    UPDATE market_projects p SET
+        missing_since = coalesce(p.missing_since, now()),
+        gone_at = CASE WHEN p.missing_since IS NOT NULL THEN now() END,
+        revision = p.revision + CASE WHEN p.missing_since IS NOT NULL THEN 1 ELSE 0 END
+    WHERE p.gone_at IS NULL AND NOT p.id = ANY ($1::bigint[])
+      AND (p.missing_since IS NULL OR p.missing_since < now() - make_interval(secs => $2))
+    RETURNING p.missing_since = now() AS newly
+)
+SELECT count(*) FILTER (WHERE newly) FROM unseen
+"""
 
 # $2: volatile keys. The merge is looked at only where the hash differs.
 _SAVE = """
@@ -115,7 +136,7 @@ WITH incoming AS (
         id bigint, title text, description text, status text, may_be_in_work boolean, category_id bigint,
         parent_category_id bigint, price_kopecks bigint, max_price_kopecks bigint, currency text, buyer_id bigint,
         buyer_username text, offers integer, created_at timestamptz, active_at timestamptz, expires_at timestamptz, url text,
-        details jsonb, content_hash text)
+        title_words text, text_words text, details jsonb, content_hash text)
 ), sure AS (
     SELECT i.id, CASE WHEN i.status = 'unknown' THEN coalesce(p.status, i.status)
                       WHEN i.may_be_in_work AND p.status = 'in_work' THEN p.status
@@ -126,17 +147,19 @@ WITH incoming AS (
            p.content_hash IS DISTINCT FROM i.hash
              AND (p.details || i.details) - $2::text[] IS DISTINCT FROM p.details - $2::text[] AS content,
            (i.offers IS NOT NULL AND p.offers IS DISTINCT FROM i.offers)
-             OR p.status IS DISTINCT FROM s.status OR p.missing_since IS NOT NULL AS counters
+             OR p.status IS DISTINCT FROM s.status OR p.missing_since IS NOT NULL AS counters,
+           p.status IS DISTINCT FROM s.status OR p.gone_at IS NOT NULL AS moved
     FROM incoming i JOIN sure s USING (id) LEFT JOIN market_projects p USING (id)
 ), written AS (
     INSERT INTO market_projects AS p (
         id, title, description, status, category_id, parent_category_id, price_kopecks, max_price_kopecks,
-        currency, buyer_id, buyer_username, offers, created_at, active_at, expires_at, url, details, content_hash,
-        changed_at)
+        currency, buyer_id, buyer_username, offers, created_at, active_at, expires_at, url, title_words, text_words, details,
+        content_hash, changed_at, revision)
     SELECT i.id, i.title, i.description, k.status, i.category_id, i.parent_category_id, i.price_kopecks,
            i.max_price_kopecks, i.currency, i.buyer_id, i.buyer_username, i.offers, i.created_at, i.active_at,
-           i.expires_at, i.url, i.details || jsonb_build_object('status', k.status), i.hash,
-           CASE WHEN k.is_new OR k.content THEN now() ELSE '-infinity' END
+           i.expires_at, i.url, i.title_words, i.text_words, i.details || jsonb_build_object('status', k.status),
+           i.hash, CASE WHEN k.is_new OR k.content THEN now() ELSE '-infinity' END,
+           CASE WHEN k.is_new OR k.content OR k.moved THEN 1 ELSE 0 END
     FROM incoming i JOIN known k USING (id)
     WHERE k.is_new OR k.content OR k.counters
     ON CONFLICT (id) DO UPDATE SET
@@ -149,8 +172,10 @@ WITH incoming AS (
         created_at = coalesce(excluded.created_at, p.created_at),
         active_at = coalesce(excluded.active_at, p.active_at),
         expires_at = coalesce(excluded.expires_at, p.expires_at), url = excluded.url,
+        title_words = excluded.title_words, text_words = coalesce(nullif(excluded.text_words, ''), p.text_words),
         details = p.details || excluded.details, content_hash = excluded.content_hash, missing_since = NULL,
-        changed_at = greatest(p.changed_at, excluded.changed_at)
+        gone_at = NULL, changed_at = greatest(p.changed_at, excluded.changed_at),
+        revision = p.revision + excluded.revision
 )
 SELECT id, is_new, content, counters FROM known
 """

@@ -11,6 +11,7 @@ from app.core.database import TenantConnection
 from app.domain.writing import Offer, OfferStatus
 from app.repositories.changes import Changes, sort_out, told_row
 from app.repositories.news import News
+from app.repositories.project_leads import ProjectLeads
 
 _OPEN = (OfferStatus.NEW.value, OfferStatus.VIEWED.value)
 
@@ -27,6 +28,7 @@ class Offers:
         self._connection = scope.connection
         self._tenant_id = scope.tenant_id
         self._news = News(scope)
+        self._leads = ProjectLeads(scope)
 
     async def begin(self) -> datetime:
         """The moment at which a reading begins, by the database's clock."""
@@ -40,7 +42,13 @@ class Offers:
         rows = [_row(offer) for offer in offers]
         found = await self._connection.fetch(_SAVE, self._tenant_id, account_id, rows, _LAG_SECONDS)
         await self._news.after_offers(before, ids)
-        return sort_out([(row["id"], row["is_new"], row["content"], row["touched"]) for row in found])
+        changes = sort_out([(row["id"], row["is_new"], row["content"], row["touched"]) for row in found])
+        await self._leads_follow(changes.fresh)
+        return changes
+
+    async def _leads_follow(self, ids: Collection[int]) -> None:
+        if ids:
+            await self._leads.offers_changed(sorted(ids))
 
     async def open_ids(self, account_id: UUID) -> set[int]:
         """Offers of the account that may still be seen or chosen."""
@@ -91,6 +99,7 @@ class Offers:
             status.value,
         )
         await self._news.after_offers(before, ids)
+        await self._leads_follow(ids)
 
     async def find(
         self,

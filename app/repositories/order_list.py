@@ -30,7 +30,8 @@ _COLUMNS = {
         "'order' AS kind, 0 AS rank, r.id, r.account_id, r.title, NULL::text AS description, r.status, "
         "r.price_kopecks, NULL::bigint AS max_price_kopecks, r.currency, r.buyer_id, r.buyer_username, "
         "NULL::bigint AS category_id, r.url, r.created_at, NULL::timestamptz AS active_at, "
-        "NULL::timestamptz AS expires_at, r.deadline_at, NULL::int AS offers, NULL::boolean AS listed, "
+        "NULL::timestamptz AS expires_at, r.deadline_at, NULL::int AS offers, "
+        "CASE WHEN r.gone_at IS NOT NULL THEN false END AS listed, "
         "r.created_at AS at"
     ),
 }
@@ -89,6 +90,17 @@ class OrderList:
             f"WITH p AS ({branches}) SELECT p.*, {_LEAD_COLUMNS} FROM p {_LEAD_JOINS} WHERE $1::text IS NOT NULL",  # noqa: S608
             self._tenant_id,
             number,
+        )
+
+    async def projects(self, project_ids: Sequence[int]) -> list[asyncpg.Record]:
+        """These projects as the list shows them, newest first."""
+        kind = OrderKind.PROJECT
+        return await self._connection.fetch(  # type: ignore[no-any-return]
+            f"WITH p AS (SELECT {_COLUMNS[kind]} FROM {_TABLE[kind]} WHERE r.id = ANY ($2::bigint[])) "  # noqa: S608
+            f"SELECT p.*, {_LEAD_COLUMNS} FROM p {_LEAD_JOINS} WHERE $1::text IS NOT NULL "
+            "ORDER BY p.at DESC NULLS LAST, p.id DESC",
+            self._tenant_id,
+            list(project_ids),
         )
 
     async def leads(self, keys: Sequence[str]) -> list[asyncpg.Record]:

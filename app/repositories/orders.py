@@ -25,6 +25,9 @@ _PAGE_KEYS = ("description", "provided_data", "files", "attributes", "stages")
 _UNREAD_AGE_SECONDS = 3600.0
 _OPEN_AGE_SECONDS = 6 * 3600.0
 
+_HELD_SECONDS = 60.0
+"""An order is gone when a reading that began so long after the first one without it does not hold it either."""
+
 
 @dataclass(frozen=True, slots=True)
 class StaleOrder:
@@ -71,6 +74,21 @@ class Orders:
         )
         await self._news.after_orders(before, ids)
         return sort_out([(row["id"], row["is_new"], row["content"], row["counters"]) for row in found])
+
+    async def begin(self) -> datetime:
+        """The moment at which a reading begins, by the database's clock."""
+        now: datetime = await self._connection.fetchval("SELECT clock_timestamp()")
+        return now
+
+    async def missed(self, account_id: UUID, seen: Collection[int], *, began: datetime) -> list[int]:
+        """After a whole reading: what it did not hold is missing, and gone once a later one did not hold it either.
+
+        Returns the ids of those that are gone now.
+        """
+        rows = await self._connection.fetch(
+            _MISSED, self._tenant_id, account_id, list(seen), began, _HELD_SECONDS
+        )
+        return [row["id"] for row in rows if row["gone"]]
 
     async def are_known(self, account_id: UUID) -> bool:
         """Whether any order of the account is stored."""
@@ -232,6 +250,7 @@ def _page(details: OrderDetails | None) -> dict[str, Any]:
 _COLUMNS = (
     "o.id, o.account_id, o.title, o.status, o.price_kopecks, o.currency, o.buyer_id, o.buyer_username, o.url, "
     "o.created_at, o.deadline_at, o.details, o.details_tried_at IS NULL AS page_unread, "
+    "o.gone_at IS NOT NULL AS gone, "
     "coalesce(o.created_at, o.first_seen_at) AS appeared_at"
 )
 
@@ -241,7 +260,7 @@ WITH incoming AS (
     SELECT DISTINCT ON (i.id) i.id, i.may_be_new, i.details, decode(i.content_hash, 'hex') AS hash
     FROM jsonb_to_recordset($3::jsonb) AS i (id bigint, may_be_new boolean, details jsonb, content_hash text)
 ), merged AS (
-    SELECT i.id, i.hash, o.id IS NULL AS is_new, o.content_hash, o.changed_at, coalesce(o.details, '{}') AS stored,
+    SELECT i.id, i.hash, o.id IS NULL AS is_new, o.content_hash, o.changed_at, o.missing_since IS NOT NULL AS is_back, coalesce(o.details, '{}') AS stored,
            coalesce(o.details, '{}')
              || CASE WHEN i.may_be_new AND o.status = 'new' THEN i.details - 'status' ELSE i.details END AS details
     FROM incoming i LEFT JOIN orders o ON o.tenant_id = $1 AND o.id = i.id
@@ -249,7 +268,7 @@ WITH incoming AS (
     SELECT m.*,
            m.content_hash IS DISTINCT FROM m.hash
              AND m.details - $4::text[] IS DISTINCT FROM m.stored - $4::text[] AS content,
-           m.details -> 'unread_events' IS DISTINCT FROM m.stored -> 'unread_events' AS counters
+           m.is_back OR m.details -> 'unread_events' IS DISTINCT FROM m.stored -> 'unread_events' AS counters
     FROM merged m
 ), written AS (
     INSERT INTO orders AS o (
@@ -267,9 +286,18 @@ WITH incoming AS (
         price_kopecks = excluded.price_kopecks, currency = excluded.currency, buyer_id = excluded.buyer_id,
         buyer_username = excluded.buyer_username, url = excluded.url, created_at = excluded.created_at,
         deadline_at = excluded.deadline_at, details = o.details || (excluded.details - $5::text[]),
-        content_hash = excluded.content_hash, changed_at = excluded.changed_at
+        content_hash = excluded.content_hash, changed_at = excluded.changed_at, missing_since = NULL, gone_at = NULL
 )
 SELECT id, is_new, content, counters FROM known
+"""
+
+# What was stored after the reading had begun may be on none of its pages.
+_MISSED = """
+UPDATE orders o SET missing_since = coalesce(o.missing_since, now()),
+       gone_at = CASE WHEN o.missing_since IS NOT NULL THEN now() END
+WHERE o.tenant_id = $1 AND o.account_id = $2 AND o.gone_at IS NULL AND NOT o.id = ANY ($3::bigint[])
+  AND o.first_seen_at < $4 AND (o.missing_since IS NULL OR o.missing_since < $4 - make_interval(secs => $5))
+RETURNING o.id, o.gone_at IS NOT NULL AS gone
 """
 
 _STALE = """

@@ -20,8 +20,8 @@ from app.repositories.deliveries import Deliveries
 from app.repositories.markets import Markets
 from app.repositories.orders import Orders
 from app.services.lead_payloads import order_key, project_key
-from app.services.push_leads import queue_projects
 from app.services.push_orders import queue_orders
+from app.services.push_projects import queue_projects
 
 _AT_ONCE: Final = 500
 
@@ -110,7 +110,9 @@ class BackfillConnection:
                     Deliveries(scope), connection, [project_key(row["id"]) for row in piece]
                 )
                 if not wanted.dry_run:
-                    result.queued += await queue_projects(scope, [connection.id], None, piece, any_age=True)
+                    result.queued += await queue_projects(
+                        scope, [connection.id], None, [row["id"] for row in piece], any_age=True
+                    )
 
     async def _matching(self, wanted: Backfill) -> list[dict[str, Any]]:
         filters = wanted.projects

@@ -16,6 +16,7 @@ from app.services.event_streams import EventStreams
 from app.services.files import Files
 from app.services.manage_connections import ManageConnections
 from app.services.manage_mapping import ManageMapping
+from app.services.manage_searches import ManageSearches
 from app.services.manage_webhooks import ManageWebhooks
 from app.services.preview_delivery import PreviewDelivery
 from app.services.read_attachments import ReadAttachments
@@ -114,6 +115,7 @@ class Services:
     attachments: ReadAttachments
     streams: EventStreams
     webhooks: ManageWebhooks
+    searches: ManageSearches
     connections: ManageConnections
     backfill: BackfillConnection
     mappings: ManageMapping

@@ -12,6 +12,7 @@ from app.repositories.deliveries import Outgoing
 from app.repositories.failures import Failure
 from app.repositories.markets import Markets
 from app.repositories.orders import Orders
+from app.repositories.project_leads import ProjectFacts, ProjectLeads
 from app.services.lead_payloads import order_lead, project_lead
 from app.services.push_orders import contacts_of
 
@@ -21,7 +22,8 @@ async def current_payloads(scope: TenantConnection, failures: Sequence[Failure])
     leads = [one.external_id for one in failures if one.entity == Entity.LEAD]
     found = [order_lead(row) for row in await Orders(scope).by_ids(_numbers(leads, "kwork:order:"))]
     projects = await Markets(scope.connection).by_ids(_numbers(leads, "kwork:project:"))
-    found += [project_lead(row) for row in projects]
+    facts = await ProjectLeads(scope).facts([row["id"] for row in projects])
+    found += [project_lead(row, facts.get(row["id"], ProjectFacts())) for row in projects]
     found += await contacts_of(scope, _buyers(failures), any_age=True)
     by_key = {(one.entity.value, one.external_id): one for one in found}
     return {

@@ -9,7 +9,12 @@ from typing import Any
 from app.domain.content import content_hash, plain
 from app.domain.crm import Contact, Entity, Lead, LeadStatus, Note
 from app.domain.kwork import OrderStatus, ProjectStatus
+from app.domain.writing import OfferStatus
 from app.repositories.deliveries import Outgoing
+from app.repositories.project_leads import ProjectFacts
+
+GONE = "gone"
+"""Kwork's lists do not hold it any more."""
 
 _ORDER_STATUS = {
     OrderStatus.NEW: LeadStatus.NEW,
@@ -21,11 +26,11 @@ _ORDER_STATUS = {
     OrderStatus.CANCELLED: LeadStatus.LOST,
     OrderStatus.UNKNOWN: LeadStatus.NEW,
 }
-_PROJECT_STATUS = {
-    ProjectStatus.STOPPED: LeadStatus.LOST,
-    ProjectStatus.ARCHIVED: LeadStatus.LOST,
-    ProjectStatus.CANCELLED: LeadStatus.LOST,
-}
+_OF_CANCELLING = ("cancel_requested", "cancel_reason")
+_CLOSED = (ProjectStatus.STOPPED.value, ProjectStatus.ARCHIVED.value, ProjectStatus.CANCELLED.value)
+_OFF_THE_EXCHANGE = ("expired", GONE)
+_OFFER_STATUS = {OfferStatus.CHOSEN: LeadStatus.WON, OfferStatus.DECLINED: LeadStatus.LOST}
+_OPEN_OFFER = (OfferStatus.NEW, OfferStatus.VIEWED)
 
 
 def order_key(order_id: int) -> str:
@@ -52,43 +57,73 @@ def order_lead(row: Mapping[str, Any]) -> Outgoing:
         description=details.get("description") or "",
         budget_kopecks=row["price_kopecks"],
         currency=row["currency"],
-        status=_ORDER_STATUS[OrderStatus(row["status"])],
+        status=_order_status(OrderStatus(row["status"]), gone=row["gone"]),
         contact_external_id=buyer_key(row["buyer_id"]),
         url=row["url"],
         deadline=row["deadline_at"],
         metadata={
             "kwork_kind": "order",
             "kwork_id": row["id"],
-            "kwork_status": row["status"],
+            "kwork_status": GONE if row["gone"] else row["status"],
             "kwork_buyer": row["buyer_username"],
             "kwork_account_id": str(row["account_id"]),
+            **{f"kwork_{name}": details[name] for name in _OF_CANCELLING if details.get(name)},
         },
     )
     return outgoing(Entity.LEAD, lead)
 
 
-def project_lead(row: Mapping[str, Any]) -> Outgoing:
+def _order_status(status: OrderStatus, *, gone: bool) -> LeadStatus:
+    """An order that vanished from Kwork is lost, unless it was done."""
+    found = _ORDER_STATUS[status]
+    return LeadStatus.LOST if gone and not found.is_final else found
+
+
+def project_lead(row: Mapping[str, Any], facts: ProjectFacts) -> Outgoing:
     """A lead from a row of ``market_projects``."""
+    status = _project_word(row)
     lead = Lead(
         external_id=project_key(row["id"]),
         name=row["title"],
         description=row["description"],
         budget_kopecks=row["price_kopecks"],
         currency=row["currency"],
-        status=_PROJECT_STATUS.get(ProjectStatus(row["status"]), LeadStatus.NEW),
+        status=_project_status(status, facts.offer),
         contact_external_id=buyer_key(row["buyer_id"]),
         url=row["url"],
         deadline=row["expires_at"],
         metadata={
             "kwork_kind": "project",
             "kwork_id": row["id"],
-            "kwork_status": row["status"],
+            "kwork_status": status,
             "kwork_buyer": row["buyer_username"],
             "kwork_category_id": row["category_id"],
             "kwork_max_price": row["max_price_kopecks"] / 100,
+            **({"kwork_offer": facts.offer} if facts.offer else {}),
+            **({"kwork_searches": ", ".join(facts.searches)} if facts.searches else {}),
         },
     )
     return outgoing(Entity.LEAD, lead)
+
+
+def _project_word(row: Mapping[str, Any]) -> str:
+    """Kwork's own word, where it closed the project; else whether it is on the exchange still."""
+    status: str = row["status"]
+    if status in _CLOSED:
+        return status
+    return GONE if row["gone"] else "expired" if row["expired"] else status
+
+
+def _project_status(word: str, offer: str | None) -> LeadStatus:
+    """The own offer tells more than the exchange, which takes a project off as soon as somebody is chosen. A project
+    that somebody works at already (``in_work``) may still take offers, so it is not lost."""
+    if offer in _OFFER_STATUS:
+        return _OFFER_STATUS[OfferStatus(offer)]
+    if word in _CLOSED:
+        return LeadStatus.LOST
+    if offer in _OPEN_OFFER:
+        return LeadStatus.OFFERED
+    return LeadStatus.LOST if word in _OFF_THE_EXCHANGE else LeadStatus.NEW
 
 
 def buyer_contact(user_id: int, username: str, profile: Mapping[str, Any] | None) -> Outgoing:

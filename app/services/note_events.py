@@ -42,7 +42,10 @@ class NoteEvents:
     async def run(self, tenant_id: str) -> int:
         """Queues what is new for each connection that wants notes; returns how many notes."""
         async with self._database.tenant(tenant_id) as scope:
-            connections = await Connections(scope).all()
+            marked = await CrmNoteMarks(scope).kept()
+            connections = [
+                one for one in await Connections(scope).all() if one.id in marked or one.mapping.get("notes")
+            ]
         count = 0
         for connection in connections:
             wanted = ready_mapping(dict(connection.mapping)).said.notes

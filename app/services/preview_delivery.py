@@ -25,6 +25,7 @@ from app.repositories.crm_links import CrmLink, CrmLinks
 from app.repositories.deliveries import Outgoing
 from app.repositories.markets import Markets
 from app.repositories.orders import Orders
+from app.repositories.project_leads import ProjectFacts, ProjectLeads
 from app.services.lead_payloads import contact_of, content_of, lead_of, order_lead, outgoing, project_lead
 from app.services.push_orders import buyers_in, contacts_of
 from app.services.ready_mapping import SAMPLE, ReadyMapping, ready, ready_mapping
@@ -196,7 +197,8 @@ async def _records(scope: TenantConnection, wanted: Wanted) -> list[Outgoing]:
         row = await _row(
             Markets(scope.connection).by_ids, wanted.project, OrderKind.PROJECT, "Такого проекта нет."
         )
-        return [*await contacts_of(scope, buyers_in([row])), _dated(project_lead(row), row)]
+        facts = (await ProjectLeads(scope).facts([row["id"]])).get(row["id"], ProjectFacts())
+        return [*await contacts_of(scope, buyers_in([row])), _dated(project_lead(row, facts), row)]
     return [outgoing(Entity.CONTACT, _SAMPLE_BUYER), outgoing(Entity.LEAD, SAMPLE)]
 
 

@@ -145,6 +145,8 @@ class PushDeliveries:
         report = await connector.set_up()
         if report.ok:
             self._set_up.add(connection.id)
+            if breaker.is_open:
+                breaker.note(None)  # the CRM has just done what it was asked
             return True
         breaker.note(SetUpFailed(" ".join(step.detail for step in report.steps if not step.ok)))
         return False

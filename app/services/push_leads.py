@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
-from uuid import UUID
 
-from app.core.database import Database, TenantConnection
+from app.core.database import Database
 from app.domain.crm import Entity
 from app.domain.listing import OrderKind, public_id
 from app.repositories.deliveries import Deliveries
-from app.repositories.markets import Markets
 from app.repositories.orders import Orders
 from app.services.container import LeadState
 from app.services.crm_connections import CrmConnectors
-from app.services.lead_payloads import order_key, project_key, project_lead
+from app.services.lead_payloads import order_key, project_key
 from app.services.push_deliveries import PushDeliveries
-from app.services.push_orders import buyers_in, contacts_of, queue_orders
+from app.services.push_orders import queue_orders
+from app.services.push_projects import queue_projects
 
 
 class PushChosenLeads:
@@ -36,8 +34,7 @@ class PushChosenLeads:
         async with self._database.tenant(tenant_id) as scope:
             targets = [connection.id for connection in await self._connectors.targets(scope)]
             await queue_orders(scope, targets, None, await Orders(scope).by_ids(order_ids), any_age=True)
-            rows = await Markets(scope.connection).by_ids(project_ids)
-            await queue_projects(scope, targets, None, rows, any_age=True)
+            await queue_projects(scope, targets, None, project_ids, any_age=True)
         try:
             async with asyncio.timeout(wait_seconds):
                 await self._deliveries.drain(tenant_id)
@@ -48,20 +45,6 @@ class PushChosenLeads:
         async with self._database.tenant(tenant_id) as scope:
             states = await Deliveries(scope).states(targets[0], Entity.LEAD, list(keys))
         return {keys[key]: _state(row) for key, row in states.items()}
-
-
-async def queue_projects(
-    scope: TenantConnection,
-    connection_ids: Sequence[UUID],
-    run_id: UUID | None,
-    rows: list[dict[str, Any]],
-    *,
-    any_age: bool = False,
-) -> int:
-    """Queues the projects' leads and their buyers' contacts; ``any_age`` as for ``queue_orders``."""
-    buyers = await contacts_of(scope, buyers_in(rows), any_age=any_age)
-    leads = [replace(project_lead(row), appeared_at=None if any_age else row["appeared_at"]) for row in rows]
-    return await Deliveries(scope).enqueue_to(connection_ids, run_id, [*buyers, *leads])
 
 
 def _state(row: Mapping[str, Any]) -> LeadState:

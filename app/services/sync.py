@@ -12,7 +12,7 @@ from uuid import UUID
 
 import structlog
 
-from app.core.database import Database
+from app.core.database import Database, TenantConnection
 from app.core.database_errors import DATABASE_DOWN
 from app.core.patience import when_database_is_back
 from app.domain.accounts import AccountState
@@ -28,8 +28,9 @@ from app.services.account_states import layout_reading
 from app.services.connect_account import ConnectAccount
 from app.services.crm_connections import CrmConnectors
 from app.services.kwork_client import KworkClient
+from app.services.match_searches import MatchSearches
 from app.services.push_deliveries import STOP_SECONDS, PushDeliveries
-from app.services.push_leads import queue_projects
+from app.services.push_projects import queue_projects
 from app.services.read_exchange import ReadExchange
 from app.services.read_offers import ReadOffers
 from app.services.read_order_pages import ReadOrderPages
@@ -81,6 +82,7 @@ class Sync:
         *,
         categories: RefreshCategories,
         order_pages: ReadOrderPages | None = None,
+        searches: MatchSearches | None = None,
     ) -> None:
         self._database = database
         self._accounts = accounts
@@ -91,6 +93,7 @@ class Sync:
         self._reading = SyncAccount(database)
         self._offers = ReadOffers(database)
         self._order_pages = order_pages or ReadOrderPages(database)
+        self._searches = searches or MatchSearches(database, connectors)
         self._holder = f"sync-{uuid.uuid4()}"
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
 
@@ -266,7 +269,12 @@ class Sync:
         return [reading for kind, reading in readings if kind in request.kinds]
 
     async def _projects(self, run: RunScope, request: SyncRequest) -> None:
-        found = await self._exchange.read(full=request.full)
+        try:
+            found = await self._exchange.read(full=request.full)
+        except ServiceError:  # pages stored before it are matched all the same
+            await self._searches.after_reading()
+            raise
+        await self._searches.after_reading()
         run.add(
             pages_read=found.pages,
             projects_read=found.read,
@@ -278,7 +286,7 @@ class Sync:
         if not run.connection_ids or wanted is None:
             return
 
-        async def store(scope: Any) -> None:
+        async def store(scope: TenantConnection) -> None:
             rows = await Markets(scope.connection).matching(
                 wanted.categories,
                 wanted.query,
@@ -287,7 +295,7 @@ class Sync:
                 offers_to=wanted.offers_to,
             )
             run.add(projects_matched=len(rows))
-            await queue_projects(scope, run.connection_ids, run.lease.run_id, rows)
+            await queue_projects(scope, run.connection_ids, run.lease.run_id, [row["id"] for row in rows])
 
         await save_step(self._database, run, store)
 

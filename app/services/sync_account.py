@@ -6,6 +6,7 @@ Pages are stored as they come, each in one transaction with the deliveries it ca
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,6 +32,26 @@ _MOST_FAILURES = 3
 """Profiles that cannot be read: then it is the layout, not one of them."""
 
 
+@dataclass(slots=True)
+class _WholeList:
+    """Whether a reading of the orders held all of them: from its first page to its last, as many as Kwork counts."""
+
+    began: datetime
+    is_whole: bool
+    seen: set[int] = field(default_factory=set)
+    ends: bool = False
+    total: int | None = None
+
+    def add(self, page: Page[Order]) -> None:
+        self.seen.update(order.id for order in page.items)
+        self.is_whole = self.is_whole and not page.left_out
+        self.ends = page.last is not None and page.number >= page.last
+        self.total = page.total
+
+    def told_all(self) -> bool:
+        return self.is_whole and self.ends and bool(self.seen) and len(self.seen) >= (self.total or 0)
+
+
 class SyncAccount:
     """The reading half of a run, but for single orders' pages (``ReadOrderPages``)."""
 
@@ -43,10 +64,29 @@ class SyncAccount:
         if run.checkpoint.get("orders_listed"):
             return
         first = int(run.checkpoint.get("orders_page", 0)) + 1
+        list_ = _WholeList(await self._moment(run), is_whole=first == 1)
         async for page in _pages(client.orders, first, lambda order: order.id):
             await self.store_orders(run, page)
+            list_.add(page)
         run.checkpoint = {"orders_listed": True}
         await self._read_whole(run, ORDERS, started)
+        if list_.told_all():
+            await save_step(self._database, run, lambda scope: self._miss_orders(scope, run, list_))
+
+    async def _moment(self, run: RunScope) -> datetime:
+        async with self._database.tenant(run.tenant_id) as scope:
+            return await Orders(scope).begin()
+
+    async def _miss_orders(self, scope: TenantConnection, run: RunScope, list_: _WholeList) -> None:
+        """What two whole readings did not hold is gone from Kwork, and its lead is lost."""
+        assert run.account_id is not None
+        orders = Orders(scope)
+        gone = await orders.missed(run.account_id, list_.seen, began=list_.began)
+        if not gone:
+            return
+        run.add(orders_gone=len(gone))
+        if run.connection_ids:
+            await queue_orders(scope, run.connection_ids, run.lease.run_id, await orders.by_ids(gone))
 
     async def _read_whole(self, run: RunScope, stream: str, started: datetime) -> None:
         """From now on what is new in the stream is news to the outside."""

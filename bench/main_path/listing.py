@@ -74,10 +74,18 @@ def _ours(bed: Bed) -> tuple[FastAPI, str]:
         sync=None,
         streams=None,  # type: ignore[arg-type]
         webhooks=None,  # type: ignore[arg-type]
+        searches=None,  # type: ignore[arg-type]
         writes=None,  # type: ignore[arg-type]
         files=None,  # type: ignore[arg-type]
         receive_files=None,  # type: ignore[arg-type]
         attachments=None,  # type: ignore[arg-type]
+        connections=None,  # type: ignore[arg-type]
+        backfill=None,  # type: ignore[arg-type]
+        mappings=None,  # type: ignore[arg-type]
+        previews=None,  # type: ignore[arg-type]
+        crm_stages=None,  # type: ignore[arg-type]
+        sync_history=None,  # type: ignore[arg-type]
+        failures=None,  # type: ignore[arg-type]
     )
     token, _ = tokens.issue(subject="bench", email="bench@example.com", tenant_id=TENANT, role="admin")
     return create_app(services, bed.settings), token

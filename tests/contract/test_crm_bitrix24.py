@@ -1,5 +1,6 @@
 """What only Bitrix24 does, against the stand-in portal: kinds of items, its limits, its traps."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -291,6 +292,14 @@ async def test_the_bucket_is_full_after_the_burst_and_leaks(
             await crm.find(Entity.LEAD, ORDER.external_id)
     stand.later(caught.value.retry_after)
     await crm.find(Entity.LEAD, ORDER.external_id)
+
+
+async def test_a_connector_keeps_to_its_rate_by_itself(stand: Bitrix24Stand) -> None:
+    crm = build_connector("bitrix24", stand.settings())
+    async with asyncio.timeout(30):
+        for _ in range(52):
+            await crm.find(Entity.LEAD, ORDER.external_id)  # the portal refuses none
+    await crm.aclose()
 
 
 async def test_a_method_that_ran_too_long_is_waited_for_until_its_reset(

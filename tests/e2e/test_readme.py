@@ -18,6 +18,7 @@ import pytest
 from app.core.settings import Settings
 from app.models.account_schemas import SessionIn
 from app.models.schemas import OrderQuery
+from app.models.search_schemas import PreviewIn, SearchIn
 from app.models.write_schemas import (
     DeliverIn,
     MessageIn,
@@ -192,6 +193,15 @@ def test_the_bodies_of_answers_to_kwork_are_taken() -> None:
     assert [name for name, _ in found] == list(TAKES)
     for name, body in found:
         TAKES[name].model_validate_json(body)
+
+
+@pytest.mark.parametrize("place", ["README.md", "docs/searches.md"])
+def test_the_bodies_of_searches_are_taken(place: str) -> None:
+    text = (ROOT / place).read_text(encoding="utf-8").replace("\\\n", " ")
+    found = re.findall(r"/api/v1/(searches\S*) .*?-d '(\{.*\})'", text)
+    assert [path for path, _ in found] == ["searches/preview", "searches"]
+    for model, (_, body) in zip((PreviewIn, SearchIn), found, strict=True):
+        model.model_validate_json(body)
 
 
 def test_every_action_on_an_order_is_named() -> None:

@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from app.core.database import Database, DatabaseAddress
-from tests.api import NOWHERE, Api, Shop, add_file_row, build_api, put_content, stock, token
+from tests.api import NOWHERE, Api, Shop, add_file_row, add_search, build_api, put_content, stock, token
 
 REQUEST_ID = "the-same-request"
 NOBODY = UUID("00000000-0000-4000-8000-000000000000")
@@ -51,6 +51,10 @@ def write(shop: Shop) -> dict[str, object]:
 
 def webhook(shop: Shop) -> dict[str, object]:
     return {"id": shop.webhook_id}
+
+
+def search(shop: Shop) -> dict[str, object]:
+    return {"id": shop.search_id}
 
 
 def connection(shop: Shop) -> dict[str, object]:
@@ -123,6 +127,13 @@ CASES: dict[str, Case] = {
         status=409,
     ),
     "delete_webhook": Case(role="admin", path=webhook, shows_canary=False, status=204),
+    "list_searches": Case(),
+    "add_search": Case(role="operator", body={"name": "x"}, shows_canary=False, status=201),
+    "preview_search": Case(body={}, shows_canary=False),
+    "get_search": Case(path=search),
+    "update_search": Case(role="operator", path=search, body={"enabled": True}),
+    "run_search": Case(role="operator", path=search, shows_canary=False),
+    "delete_search": Case(role="operator", path=search, shows_canary=False, status=204),
     "list_crm_connections": Case(),
     "get_crm_connection": Case(path=connection),
     "check_crm_connection": Case(role="operator", path=connection, status=409),
@@ -285,6 +296,7 @@ NO_SHOP = Shop(
     NOBODY,
     999_999_999,
     999_999_998,
+    NOBODY,
 )
 
 
@@ -420,6 +432,7 @@ async def test_another_tenants_cursor_opens_nothing(
         other.webhook_id,
         other.canary,
     )
+    await add_search(owner, "b", f"{other.canary} again")
     path = CASES[name].path
     theirs = (await call(api, name, path(other), access=token("b"), query={"limit": "1"})).json()
     if theirs["next_cursor"] is None:
@@ -472,6 +485,7 @@ async def test_the_repositories_alone_keep_tenants_apart(
         "webhook_secrets",
         "webhook_deliveries",
         "crm_connections",
+        "crm_moves",
         "crm_links",
         "crm_health",
         "crm_problems",

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
@@ -18,8 +15,6 @@ from app.domain.kwork import (
     OrderStatus,
     Page,
     Person,
-    Project,
-    ProjectFilter,
     ProjectStatus,
     Surface,
 )
@@ -31,6 +26,7 @@ from app.services.run_scope import RunScope
 from app.services.sync_account import SyncAccount
 from tests.accounts import TENANT
 from tests.api import stock
+from tests.exchange import Exchange, project
 from tests.sync_bed import SyncBed
 
 needs_chromium = pytest.mark.skipif(not has_chromium(None), reason="no Chromium on this machine")
@@ -97,36 +93,6 @@ async def test_a_gig_is_gone_only_when_every_gig_could_be_read(
     assert {row["id"] for row in rows} == gone
 
 
-def project(number: int, **changes: object) -> Project:
-    at = datetime(2026, 5, 20, tzinfo=UTC) + timedelta(minutes=number)
-    made = Project(
-        number, f"Проект {number}", "Нужен бот", ProjectStatus.IN_WORK, 41, 100000, 300000, "RUB", at, at,
-        datetime.now(UTC) + timedelta(days=1), Person(7, "buyer"), f"https://kwork.ru/projects/{number}", offers=3,
-    )  # fmt: skip
-    return replace(made, **changes)  # type: ignore[arg-type]
-
-
-class Exchange:
-    """A Kwork of these pages."""
-
-    def __init__(self, *pages: tuple[Project, ...], left_out: int = 0, tells_last: bool = True) -> None:
-        self._pages, self._left_out, self._tells_last = pages, left_out, tells_last
-        self.asked: list[int] = []
-
-    async def projects(self, wanted: ProjectFilter, page: int) -> Page[Project]:
-        self.asked.append(page)
-        items = self._pages[min(page, len(self._pages)) - 1]
-        last = len(self._pages) if self._tells_last else None
-        return Page(items, page, last, None, Surface.WEB, left_out=self._left_out)
-
-    def drifted_paths(self) -> tuple[str, ...]:
-        return ()
-
-    @asynccontextmanager
-    async def signed_out(self) -> AsyncIterator[Exchange]:
-        yield self
-
-
 async def missing(owner: asyncpg.Connection) -> set[int]:
     rows = await owner.fetch("SELECT id FROM market_projects WHERE missing_since IS NOT NULL")
     return {row["id"] for row in rows}
@@ -173,6 +139,7 @@ async def test_a_project_read_from_its_card_keeps_what_the_card_does_not_tell(
         "details",
         "content_hash",
         "changed_at",
+        "revision",
     }
     stopped = replace(whole, status=ProjectStatus.STOPPED)
     await ReadExchange(database, Exchange((stopped,)).signed_out).read(full=True)
