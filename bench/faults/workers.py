@@ -61,8 +61,9 @@ class Worker:
         self._over.set()
         if self._watch.is_alive():
             self._watch.join(10)
-        self.thaw()
-        self.service.stop()
+        if self.service.process is not None:
+            self.thaw()
+            self.service.stop()
 
     def _start_again(self) -> None:
         while not self._over.wait(_TICK_SECONDS):
