@@ -10,6 +10,7 @@ import sys
 from app.commands import loop_factory
 
 BENCHES = {
+    "faults": "bench.faults",
     "main-path": "bench.main_path",
     "scale": "bench.scale",
     "sync": "bench.sync",

@@ -96,11 +96,8 @@ class Service:
 
     def start(self, **settings: str) -> Self:
         """`settings` count for this start only."""
-        with self._output.open("ab") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, *self._program],
-                cwd=self.folder, env={**self._environment, **settings}, stdout=output, stderr=output,
-            )  # fmt: skip
+        self.spawn(**settings)
+        assert self.process is not None
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
@@ -110,6 +107,14 @@ class Service:
                 pass
             time.sleep(0.05)
         raise RuntimeError(f"the service did not start: {self.output()[-2000:]}")
+
+    def spawn(self, **settings: str) -> None:
+        """The process only: nobody waits until it serves."""
+        with self._output.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, *self._program],
+                cwd=self.folder, env={**self._environment, **settings}, stdout=output, stderr=output,
+            )  # fmt: skip
 
     def output(self) -> str:
         return self._output.read_text(encoding="utf-8", errors="replace")

@@ -48,7 +48,8 @@ class Claimed:
     lookups: int
     was_unknown: bool
     """True: it may have reached the CRM already; look it up before anything else."""
-    sent_at: datetime | None
+    unclear_seconds: float | None
+    """Since it may have reached the CRM last, by the database's clock: a worker's own may be wrong."""
     sent_hash: bytes | None
     """What an unclear delivery had sent, by its payload hash."""
     crm_id: str | None
@@ -210,7 +211,7 @@ class Deliveries:
     async def recover(self, connection_id: UUID, epoch: int) -> int:
         """Deliveries in flight under an earlier epoch lost their worker: what became of them is unknown."""
         status = await self._connection.execute(
-            "UPDATE deliveries SET state = 'unknown', due_at = now(), reason_code = 'worker_died', "
+            "UPDATE deliveries SET state = 'unknown', due_at = now(), sent_at = now(), reason_code = 'worker_died', "
             "reason = 'Процесс остановился во время отправки: сначала проверяем, есть ли запись в CRM.' "
             "WHERE tenant_id = $1 AND connection_id = $2 AND state = 'in_flight' AND epoch < $3",
             self._tenant_id,

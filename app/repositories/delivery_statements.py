@@ -64,8 +64,8 @@ WITH due AS (
         sent_at = CASE WHEN due.was_unknown THEN d.sent_at ELSE now() END,
         sent_hash = CASE WHEN due.was_unknown THEN d.sent_hash ELSE d.payload_hash END
     FROM due WHERE d.tenant_id = due.tenant_id AND d.id = due.id
-    RETURNING d.id, d.entity, d.external_id, d.payload, d.payload_hash, d.attempts, d.lookups, d.sent_at,
-              d.sent_hash, due.was_unknown
+    RETURNING d.id, d.entity, d.external_id, d.payload, d.payload_hash, d.attempts, d.lookups,
+              extract(epoch FROM now() - d.sent_at)::float AS unclear_seconds, d.sent_hash, due.was_unknown
 )
 SELECT c.*, l.crm_id, l.payload_hash AS linked_hash, l.sent, l.put_stage, k.crm_id AS contact_id,
        k.crm_id IS NULL AND EXISTS (
@@ -108,8 +108,8 @@ WITH due AS (
     UPDATE deliveries d SET state = 'in_flight', epoch = $3, attempts = d.attempts + 1, sent_at = now(),
         sent_hash = d.payload_hash
     FROM due WHERE d.tenant_id = due.tenant_id AND d.id = due.id
-    RETURNING d.id, d.entity, d.external_id, d.payload, d.payload_hash, d.attempts, d.lookups, d.sent_at,
-              d.sent_hash, due.was_unknown
+    RETURNING d.id, d.entity, d.external_id, d.payload, d.payload_hash, d.attempts, d.lookups,
+              extract(epoch FROM now() - d.sent_at)::float AS unclear_seconds, d.sent_hash, due.was_unknown
 )
 SELECT c.*, l.crm_id, l.payload_hash AS linked_hash, NULL AS contact_id, false AS contact_open,
        (SELECT i.crm_id FROM crm_links i
@@ -144,7 +144,8 @@ WHERE NOT EXISTS (SELECT 1 FROM deliveries d
                     AND d.payload_hash = decode(i.payload_hash, 'hex'))
 """
 
-# A payload that changed while the older one was on its way goes out next: the row is pending again.
+# A payload that changed while the older one was on its way goes out next: the row is pending again. What became unclear
+# may have reached the CRM as late as now: since the claim it waited for its turn, and then for an answer.
 SETTLE = """
 WITH settled AS (
     SELECT s.*, decode(s.link_hash, 'hex') AS hash
@@ -161,6 +162,7 @@ WITH settled AS (
         outcome = s.outcome, reason_code = s.reason_code, reason = s.reason,
         attempts = d.attempts - (1 - s.sent), lookups = CASE WHEN s.state = 'done' THEN 0 ELSE d.lookups + s.looked_up END,
         due_at = now() + make_interval(secs => s.delay),
+        sent_at = CASE WHEN s.state = 'unknown' AND s.sent = 1 AND s.looked_up = 0 THEN now() ELSE d.sent_at END,
         settled_at = CASE WHEN s.state IN ('done', 'parked') THEN now() END
     FROM settled s
     WHERE d.tenant_id = $1 AND d.connection_id = $2 AND d.id = s.id AND d.state = 'in_flight' AND d.epoch = $3

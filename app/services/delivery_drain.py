@@ -15,6 +15,7 @@ from functools import partial
 
 from app.core.database import Database, TenantConnection
 from app.core.database_errors import DATABASE_DOWN
+from app.core.failpoints import failpoint
 from app.core.patience import when_database_is_back
 from app.core.together import all_or_none
 from app.domain.crm import CrmConnector, Entity
@@ -107,13 +108,16 @@ class Drain:
             await self._carry(sending, claimed)
 
     async def _carry(self, sending: Sending, claimed: list[Claimed]) -> None:
+        failpoint("push.claimed")
         try:
             settled = await all_or_none(sending.carry(group) for group in sending.groups(claimed))
             # What the CRM said is worth waiting for: forgotten, it would have to be looked up there again.
+            failpoint("push.settling")
             await when_database_is_back(
                 partial(self._save, claimed, [one for group in settled for one in group]),
                 seconds=LEASE_SECONDS,
             )
+            failpoint("push.settled")
         finally:
             self._open[claimed[0].entity] -= 1
             self._one_closed.set()

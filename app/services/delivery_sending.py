@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Final
 
 import structlog
 
+from app.core.failpoints import failpoint
 from app.crm.exchanges import WatchedCalls, watched_calls
 from app.domain.content import plain
 from app.domain.crm import (
@@ -76,9 +76,10 @@ class Sending:
         async with self._slots:
             if self._breaker.pause > 0:
                 return [held(item, self._breaker.pause) for item in group]
-            if len(group) > 1:
-                return await self._batch(group)
-            return [await self._one(group[0])]
+            failpoint("push.calling")
+            settled = await self._batch(group) if len(group) > 1 else [await self._one(group[0])]
+            failpoint("push.answered")
+            return settled
 
     async def _one(self, item: Claimed) -> Settled:
         if item.entity is Entity.NOTE and item.is_unclear:
@@ -145,8 +146,8 @@ class Sending:
             return Settled(
                 item.id, "done", "adopted", crm_id=found, link_hash=item.sent_hash or b"", looked_up=True
             )
-        age = (datetime.now(UTC) - item.sent_at).total_seconds() if item.sent_at else self._lag
-        if age < self._lag or item.lookups + 1 < _MIN_LOOKUPS:
+        age = item.unclear_seconds
+        if (age is not None and age < self._lag) or item.lookups + 1 < _MIN_LOOKUPS:
             # The CRM's search may lag behind its writes: one "not found" proves nothing yet.
             wait = min(max(1.0, self._lag / 4), 5.0) if self._lag else 0.0
             reason = f"Ответ CRM на создание «{item.external_id}» не получен: ищем запись по ключу."

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from app.core.database import Database, TenantConnection
+from app.core.failpoints import failpoint
 from app.domain.errors import LayoutChanged
 from app.repositories.leases import Lease, Leases
 from app.repositories.runs import Runs
@@ -52,7 +53,11 @@ async def save_step(
 
     Raises ``LeaseLost``; nothing is stored then.
     """
+    failpoint("run.storing")
     async with database.tenant(run.tenant_id) as scope:
         await Leases(scope).keep(run.lease, RUN_LEASE_SECONDS)
         await store(scope)
+        failpoint("run.intents")
         await Runs(scope).progress(run.lease, run.counts, run.checkpoint)
+        failpoint("run.checkpointed")
+    failpoint("run.stored")

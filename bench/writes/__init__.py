@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.core.failpoints import NAMES
+from app.core.failpoints import WRITES
 from bench.goal import Goal
 from bench.writes import clicks, latency, under_faults, under_kills
 from bench.writes.bed import Bed, say
@@ -104,9 +104,9 @@ def _counted(findings: Findings, parts: frozenset[str]) -> list[Goal]:
         found.append(Goal("Под сбоями", told, f"≥ {LEAST_FAULTS}", len(met) >= LEAST_FAULTS, len(met)))
     if "kills" in parts:
         died = Counter(one.killed_at for one in asked if one.killed_at and one.met)
-        fewest = min(died[name] for name in NAMES)
-        told = f"каждая ≥ {fewest}, всего {sum(died[name] for name in NAMES)}, в произвольный момент {RANDOM_KILLS}"
-        n = sum(died[name] for name in NAMES) + RANDOM_KILLS
+        fewest = min(died[name] for name in WRITES)
+        told = f"каждая ≥ {fewest}, всего {sum(died[name] for name in WRITES)}, в произвольный момент {RANDOM_KILLS}"
+        n = sum(died[name] for name in WRITES) + RANDOM_KILLS
         found.append(Goal("kill -9 в точках отказа", told, f"каждая ≥ {KILLS_EACH}", fewest >= KILLS_EACH, n))
     return found
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from app.core.failpoints import NAMES
+from app.core.failpoints import WRITES
 from bench.writes.asked import Asked, Fault
 from bench.writes.bed import Bed, say
 from bench.writes.caller import Caller, arrived
@@ -45,7 +45,7 @@ def deaths(rounds: int, rng: random.Random) -> Iterator[tuple[Death, str]]:
     rng.shuffle(kinds)
     turns = itertools.cycle(kinds)
     for number in range(rounds):
-        for name in sorted(NAMES):
+        for name in sorted(WRITES):
             if name == "parent.between_steps":
                 yield Death(name, number % 4 + 1), "deliver"
             elif name.startswith("parent."):

@@ -85,13 +85,16 @@ class Api:
 
     def _create(self, request: Request, found: Collection) -> Response:
         body = self._body(request, found, creating=True)
-        record, created = found.add(body, self.office.now())
+        variant = self.office.variant
+        if _is_poison(request, body[found.shape.key]):
+            raise _invalid({"name": "this CRM will not have it"})
+        record, created = found.add(body, self.office.now(), another=variant.repeat == "another")
         self._note(request, found, record, "created" if created else "existing")
-        if created or self.office.variant.repeat == "existing":
+        if created or variant.repeat == "existing":
             return _json(record, 201 if created else 200)
         key = found.shape.key
         existing = {"id": record["id"]}
-        if self.office.variant.repeat == "conflict":
+        if variant.repeat == "conflict":
             existing[key] = record[key]
         raise Refused(409, "already_exists", f"{key} {record[key]} is taken", existing=existing)
 
@@ -206,6 +209,11 @@ def _search_lag(request: Request) -> float:
     faults: RequestFaults = request.state.faults
     lag = faults.take("asked", name="search_lag") if faults.found else None
     return float(lag.params.get("seconds", 20)) if lag else 0.0
+
+
+def _is_poison(request: Request, external_id: str) -> bool:
+    faults: RequestFaults = request.state.faults
+    return bool(faults.found and faults.take("asked", name="poison", external_id=external_id))
 
 
 def _number(query: dict[str, Any], name: str, default: int, least: int, most: int) -> int:

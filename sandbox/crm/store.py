@@ -22,16 +22,16 @@ class Collection:
     def __len__(self) -> int:
         return len(self._records)
 
-    def add(self, body: Record, now: float) -> tuple[Record, bool]:
-        """The record with this external_id and whether it was made just now."""
+    def add(self, body: Record, now: float, *, another: bool = False) -> tuple[Record, bool]:
+        """The record with this external_id and whether it was made just now; ``another``: it always is."""
         key = body[self.shape.key]
-        if known := self._by_key.get(key):
+        if not another and (known := self._by_key.get(key)):
             return self._records[known], False
         crm_id = f"{self._prefix}{len(self._records) + 1}"
         moment = moment_text(now)
         record = {"id": crm_id, **self.shape.new(body), self._created_at: moment, self._updated_at: moment}
         self._records[crm_id] = record
-        self._by_key[key] = crm_id
+        self._by_key.setdefault(key, crm_id)
         self._born[crm_id] = now
         return record, True
 

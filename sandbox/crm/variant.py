@@ -12,8 +12,8 @@ class VariantError(ValueError):
 class Variant:
     """What CRMs in the wild do differently; each is switched on its own."""
 
-    repeat: Literal["existing", "conflict", "conflict_bare"] = "existing"
-    """Same external_id again: 200, 409 with id and key, or 409 with the id only."""
+    repeat: Literal["existing", "conflict", "conflict_bare", "another"] = "existing"
+    """Same external_id again: 200, 409 with id and key, 409 with the id only, or a second record (as most CRMs do)."""
     lead_shape: Literal["lead", "opportunity"] = "lead"
     contact_names: Literal["full", "split"] = "full"
     naming: Literal["snake", "camel"] = "snake"

@@ -37,6 +37,7 @@ class Wire:
             scope["state"]["entry"].decide(f"fault: {fault.params['name']}")
             await _spoil(fault, message, send)
 
+        spoiling.__self__ = send.__self__  # the door cuts connections by it
         await self.app(scope, receive, spoiling)
 
 

@@ -122,6 +122,32 @@ async def test_a_create_whose_answer_is_lost_is_found_and_adopted(
     assert set((await outbox.states()).values()) == {"done"}
 
 
+async def test_the_wait_for_a_lagging_search_begins_when_the_answer_is_lost(outbox: DemoOutbox) -> None:
+    """Not when the batch was claimed: the last of it leave when the first have been waited for."""
+    outbox.stand.fault("slow", surface="crm", method="POST", path="/api/v1/leads", seconds=0.3)
+    outbox.stand.fault("drop", surface="crm", method="POST", path="/api/v1/leads", when="after")
+    mark = outbox.stand.mark()
+    await outbox.queue_leads(5)
+
+    push = asyncio.create_task(outbox.push.drain(TENANT))
+    async with asyncio.timeout(20):
+        while await outbox.count("unknown") < 5:  # noqa: ASYNC110 - the database is asked
+            await asyncio.sleep(0.01)
+    async with outbox.database.tenant(TENANT) as scope:
+        rows = await scope.connection.fetch(
+            "SELECT external_id, extract(epoch FROM sent_at) AS at FROM deliveries"
+        )
+    push.cancel()
+
+    sent = {
+        row["body"]["external_id"]: row["real_at"]
+        for row in outbox.stand.journal(surface="crm", since=mark)
+        if row["body"]
+    }
+    assert len(sent) == 5
+    assert all(float(row["at"]) >= sent[row["external_id"]] + 0.3 for row in rows)
+
+
 async def test_while_the_search_lags_nothing_is_created_again(outbox: DemoOutbox) -> None:
     outbox.stand.fault("drop", surface="crm", method="POST", path="/api/v1/leads", count=1, when="after")
     outbox.stand.fault("asked", surface="crm", name="search_lag", seconds=3600)

@@ -1,0 +1,81 @@
+"""F5 to F9: what a tenant's CRM does. Each fault concerns one tenant, so that the others must not feel it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+from bench.faults.bed import Bed
+from bench.faults.script import Step
+
+Seen = dict[str, Any] | None
+_PATIENCE_SECONDS = 12.0
+_JSON = {"content_type": "application/json"}
+_THROTTLED = {"error": {"code": "rate_limited", "message": "too many requests"}}
+_INTERNAL = {"error": {"code": "internal", "message": "the CRM failed"}}
+_GARBAGE: dict[str, tuple[str, dict[str, Any]]] = {
+    "cut": ("cut", {}),
+    "wrong_length": ("asked", {"name": "wrong_length"}),
+    "html": ("html_instead_of_json", {"act": True}),
+    "error_inside": ("error", {"status": 200, "body": {"success": False, "error": "try again"}, "act": True, **_JSON}),
+    "empty": ("empty_200", {"act": True}),
+    "broken_json": ("error", {"status": 201, "body": '{"id": "L1", "name', "act": True, **_JSON}),
+}  # fmt: skip
+
+
+def throttle(bed: Bed, step: Step) -> Seen:
+    after = step.params["after"]
+    if after == "date":
+        after = format_datetime(datetime.now(UTC) + timedelta(seconds=3), usegmt=True)
+    headers = {} if after is None else {"Retry-After": after}
+    fault = ("error", {"status": 429, "body": _THROTTLED, "headers": headers, **_JSON})
+    return _until_met(bed, step, [fault], method=None)
+
+
+def burst(bed: Bed, step: Step) -> Seen:
+    """So many answers in a row."""
+    more = {"status": step.params["status"], "body": _INTERNAL, "act": step.params["act"], **_JSON}
+    return _until_met(bed, step, [("error", more)], method=None)
+
+
+def silent_before(bed: Bed, step: Step) -> Seen:
+    drop = ("drop", {"when": "before"})
+    hang = ("slow", {"seconds": 3 * bed.size.crm_deadline})
+    return _until_met(bed, step, [hang, drop] if step.params["how"] == "hangs" else [drop], method="POST")
+
+
+def silent_after(bed: Bed, step: Step) -> Seen:
+    """The record is made, its answer is lost, and the search does not know of it yet."""
+    fault = ("drop", {"when": "after"})
+    if step.params["how"] == "hangs":
+        fault = ("slow", {"seconds": 3 * bed.size.crm_deadline, "when": "after"})
+    return _until_met(bed, step, [fault], method="POST")
+
+
+def garbage(bed: Bed, step: Step) -> Seen:
+    return _until_met(bed, step, [_GARBAGE[step.params["how"]]], method="POST")
+
+
+def lag_of_search(bed: Bed, seconds: float) -> None:
+    """From now on the search of every tenant's CRM knows only what is older."""
+    bed.stand.fault("asked", surface="crm", method="GET", name="search_lag", seconds=seconds)
+
+
+def _until_met(
+    bed: Bed, step: Step, faults: Sequence[tuple[str, dict[str, Any]]], *, method: str | None
+) -> Seen:
+    """Switched on until it happened so often, or nobody came."""
+    where = {"surface": "crm", "account": step.params["tenant"], "method": method, "path": "/api/v1/*"}
+    count = step.params["count"]
+    made = [bed.stand.fault(kind, count=count, **where, **params)["id"] for kind, params in faults]
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    hits = 0
+    while hits < count and time.monotonic() < deadline:
+        time.sleep(0.1)
+        hits = next(fault["hits"] for fault in bed.stand.faults() if fault["id"] == made[0])
+    for fault_id in made:
+        bed.stand.call("DELETE", f"/faults/{fault_id}")
+    return {"hits": hits} if hits else None

@@ -1,0 +1,52 @@
+"""F3, F4: PostgreSQL and Redis."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from bench.faults.bed import Bed
+from bench.faults.door import Door
+from bench.faults.script import Step
+
+Seen = dict[str, Any] | None
+
+
+def postgres(bed: Bed, step: Step) -> Seen:
+    """Stopped at once; meanwhile the API is asked what it says."""
+    bed.postgres.crash()
+    deadline = time.monotonic() + step.params["seconds"]
+    said: list[tuple[int, bool]] = []
+    door = next(iter(bed.doors.values()))
+    while time.monotonic() < deadline:
+        said += [
+            (answer.status_code, "retry-after" in answer.headers)
+            for answer in door.answers("GET", "/crm-sync/sync-status")
+        ]
+        time.sleep(0.3)
+    bed.postgres.start()
+    return {"said": said}
+
+
+def redis(bed: Bed, step: Step) -> Seen:
+    how, seconds = step.params["how"], step.params["seconds"]
+    if how == "flushed":
+        bed.redis.flush()
+        return {}
+    (bed.redis_plug.cut if how == "gone" else bed.redis_plug.hang)()
+    time.sleep(seconds)
+    bed.redis_plug.heal()
+    return {}
+
+
+def let_through_without_redis(bed: Bed, door: Door) -> tuple[int, int]:
+    """How many sign-ins of one e-mail are looked at while Redis does not answer, and how many were tried, at one process."""
+    bed.redis_plug.hang()
+    body = {"email": "nobody@example.com", "password": "guessed", "tenant_id": door.tenant}
+    tries = bed.size.logins_per_minute + 15
+    try:
+        answers = [door.answers("POST", "/auth/login", json=body)[:1] for _ in range(tries)]
+    finally:
+        bed.redis_plug.heal()
+    heard = [answer.status_code for one in answers for answer in one]
+    return sum(status != 429 for status in heard), len(heard)

@@ -1,0 +1,74 @@
+"""The service's processes, each started again whenever it ends, as a supervisor would."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from bench.faults.clocks import Clock
+from tests.service import Service
+
+_TICK_SECONDS = 0.05
+_REST_SECONDS = 0.3
+
+
+class Worker:
+    """One process of the service. ``kill`` and ``freeze`` are what the nemesis does to it."""
+
+    def __init__(self, service: Service, clock: Clock | None) -> None:
+        self.service, self.clock = service, clock
+        self.deaths: list[float] = []
+        """When the process was found dead, by the machine's clock."""
+        self._over = threading.Event()
+        self._watch = threading.Thread(target=self._start_again, daemon=True)
+
+    def start(self) -> None:
+        """Waits until it serves."""
+        self.service.start()
+        self._watch.start()
+
+    @property
+    def pid(self) -> int:
+        assert self.service.process is not None
+        return self.service.process.pid
+
+    @property
+    def state(self) -> str:
+        """The kernel's letter: ``T`` while frozen, ``Z`` or nothing when dead."""
+        with suppress(OSError):
+            return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return ""
+
+    def kill(self) -> None:
+        self._signal(signal.SIGKILL)
+
+    def freeze(self) -> None:
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def stop(self) -> None:
+        """For good."""
+        self._over.set()
+        if self._watch.is_alive():
+            self._watch.join(10)
+        if self.service.process is not None:
+            self.thaw()
+            self.service.stop()
+
+    def _start_again(self) -> None:
+        while not self._over.wait(_TICK_SECONDS):
+            process = self.service.process
+            if process is not None and process.poll() is not None:
+                self.deaths.append(time.time())
+                if not self._over.wait(_REST_SECONDS):
+                    self.service.spawn()
