@@ -106,6 +106,7 @@ class Bed:
             "KWORK_DEADLINE_SECONDS": "5",
             "KWORK_ABSENT_AFTER_SECONDS": "5",
             "KWORK_ORDER_PAGES_PER_RUN": "2",
+            "WORKER_DEAD_SECONDS": str(size.lease),
             "KWORK_SIGN_IN_PAUSE_MINUTES": str(size.sign_in_pause / 60),
             "RATE_LIMIT_PER_MINUTE": "1000000",
             "LOGIN_LIMIT_PER_MINUTE": str(size.logins_per_minute),

@@ -56,18 +56,15 @@ class Probes:
         return next(iter(self.bed.accounts))
 
     def resume(self) -> list[Goal]:
-        """A run dies between two pages; the next one goes on there and nothing is missing."""
+        """A run dies between two pages; another worker goes on there and nothing is missing."""
         made, mark = self._new_orders(), self.bed.stand.mark()
-        since = time.time()
         fallen = armed(self.bed, "run.checkpointed:2", lambda: self.bed.sync(self.account))
         died = time.time()
-        first = self._last()
-        again = self._until_taken_over(first)
-        took = time.time() - died
+        again = self._until_taken_over(mark, died)
+        took = (again or time.time()) - died
         self._until_arrived(made)
         missing = self._missing(made)
-        pages = self._pages_read(mark, since)
-        resumed = pages[pages.index(1) + 1 :] if 1 in pages else pages
+        resumed = [number for number, _ in self._pages_read(mark, died)]
         met = fallen is not None and again is not None
         limit = self.bed.size.lease + 5
         return [
@@ -146,23 +143,19 @@ class Probes:
     def _last(self) -> Row | None:
         return last_run(self.bed, self.account)
 
-    def _until_taken_over(self, before: Row | None) -> Row | None:
-        """A run that is another one than the dead; asked for as often as need be, then not any more."""
-
-        def another() -> Row | None:
-            run = self.bed.sync(self.account)
-            return run if run is not None and before is not None and run["id"] != before["id"] else None
-
+    def _until_taken_over(self, mark: int, died: float) -> float | None:
+        """When the first page after the death was read: nobody asks for another run."""
         try:
-            return until(another, _PATIENCE_SECONDS, every=0.3)
+            return until(lambda: next((at for _, at in self._pages_read(mark, died)), None), _PATIENCE_SECONDS, every=0.3)  # fmt: skip
         except TimeoutError:
             return None
 
-    def _pages_read(self, mark: int, since: float) -> list[int]:
+    def _pages_read(self, mark: int, since: float) -> list[tuple[int, float]]:
+        """Numbers of the pages of orders read since then, and when."""
         rows = self.bed.stand.journal(
             surface="api", path=ORDER_LISTS["api"], account=self.account, since=mark
         )
-        return [int(row["body"].get("page") or 1) for row in rows if row["real_at"] >= since]
+        return [(int(row["body"].get("page") or 1), row["real_at"]) for row in rows if row["real_at"] >= since]  # fmt: skip
 
     def _has_ended(self, since: str) -> bool | None:
         last = self._last()
