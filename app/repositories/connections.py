@@ -183,7 +183,7 @@ class Connections:
             """
             UPDATE crm_connections SET mode = $3, version = version + 1, updated_at = now(), updated_by = $5,
                 announce_from = CASE WHEN origin = 'settings' OR $3 = 'preview' THEN coalesce($4, announce_from)
-                                     ELSE coalesce($4, announce_from, now()) END,
+                                     ELSE coalesce($4, announce_from, now() - interval '1 minute') END,
                 set_up_at = CASE WHEN $3 = 'live' THEN now() ELSE set_up_at END
             WHERE tenant_id = $1 AND id = $2
             """,

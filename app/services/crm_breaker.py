@@ -7,6 +7,7 @@ but that is no failure.
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -80,6 +81,8 @@ class Breaker:
         self.is_open = known is not None and known.opened_at is not None
         self._last = (known.ok, known.code, known.detail) if known else (True, None, None)
         self.dirty = False
+        self.asked_to_wait = asyncio.Event()
+        """Set when the CRM is to be left alone from now on; other workers should know at once."""
         self.turn: Turn | None = None
         """What is to be told since the last time it was taken."""
 
@@ -137,3 +140,4 @@ class Breaker:
     def _leave_alone(self, seconds: float) -> None:
         until = self._clock() + seconds * self._jitter()
         self._until = max(until, self._until or until)
+        self.asked_to_wait.set()

@@ -74,7 +74,7 @@ class Drain:
             slots=slots,
             search_lag_seconds=search_lag_seconds,
         )
-        beat = asyncio.create_task(self._heartbeat())
+        beside = [asyncio.create_task(self._heartbeat()), asyncio.create_task(self._tell_waits())]
         try:
             if self._breaker.is_open:
                 await self._probe(sending)
@@ -88,7 +88,8 @@ class Drain:
                     return
                 await asyncio.sleep(wait)
         finally:
-            beat.cancel()
+            for task in beside:
+                task.cancel()
 
     async def tell(self) -> None:
         """Writes down what the breaker knows beyond the database."""
@@ -195,6 +196,14 @@ class Drain:
             raise Paused("CRM попросила подождать или не отвечает: пока не отправлено.")
         if self._is_over():
             raise Paused("Другие подключения тоже ждут: отправка продолжится следующим заданием.")
+
+    async def _tell_waits(self) -> None:
+        """What the CRM asks for holds for every worker, also while this one's other calls still hang, or if it dies."""
+        while True:
+            await self._breaker.asked_to_wait.wait()
+            self._breaker.asked_to_wait.clear()
+            with suppress(LeaseLost, *DATABASE_DOWN):
+                await self.tell()
 
     async def _heartbeat(self) -> None:
         while True:

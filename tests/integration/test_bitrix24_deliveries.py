@@ -83,6 +83,7 @@ def _order(number: int, status: str) -> dict[str, Any]:
         "url": f"https://kwork.ru/track?id={number}",
         "deadline_at": None,
         "details": {},
+        "gone": False,
     }
 
 

@@ -147,6 +147,23 @@ async def test_a_crm_that_asks_to_wait_is_obeyed_by_every_later_drain_within_a_c
     assert len(await stand.leads()) == 3
 
 
+async def test_a_wait_the_crm_asks_for_is_known_to_all_workers_while_other_calls_still_hang(
+    stand: CrmStand, outbox: Outbox
+) -> None:
+    stand.bad_day("hangs_after_acting", count=3)
+    await outbox.queue_leads(BATCH)
+    drain = asyncio.create_task(outbox.push.drain(TENANT))
+    async with asyncio.timeout(10):
+        while calls(stand) < 4:  # noqa: ASYNC110 - the stand-in is asked
+            await asyncio.sleep(0.001)
+        stand.bad_day("throttles_for_seconds", count=1)
+        while (found := await outbox.health()) is None or not found.pause:  # as another worker looks
+            await asyncio.sleep(0.01)
+    assert not drain.done(), "three calls hang still"
+    await outbox.push.stop()
+    await asyncio.wait([drain])
+
+
 async def test_a_tenants_hanging_crm_does_not_hold_anothers(
     database: Database, stand: CrmStand, outbox: Outbox
 ) -> None:

@@ -12,8 +12,7 @@ import pytest
 
 from app.core.database import Database
 from app.domain.crm import LeadStatus
-from app.repositories.markets import Markets
-from app.services.push_leads import queue_projects
+from app.services.push_projects import queue_projects
 from tests.api import Api, add_project, build_api
 from tests.connected import Row, Studio, keys
 from tests.crm_stands import STANDS, CrmStand
@@ -149,7 +148,7 @@ async def test_kinds_that_are_not_taken_are_never_queued(
     await add_project(owner, 5)
     async with studio.api.database.tenant(studio.tenant_id) as scope:
         targets = [one.id for one in await studio.api.connectors.targets(scope)]
-        await queue_projects(scope, targets, None, await Markets(scope.connection).by_ids([5]))
+        await queue_projects(scope, targets, None, [5])
     await studio.api.deliveries.drain(studio.tenant_id)
     leads = {lead.key: lead.name for lead in await stand.leads()}
     assert leads.keys() == {"kwork:order:1", "kwork:project:5"}
