@@ -157,7 +157,7 @@ async def test_a_wait_the_crm_asks_for_is_known_to_all_workers_while_other_calls
         while calls(stand) < 4:  # noqa: ASYNC110 - the stand-in is asked
             await asyncio.sleep(0.001)
         stand.bad_day("throttles_for_seconds", count=1)
-        while (found := await outbox.health()) is None or not found.pause:  # as another worker looks
+        while (found := await outbox.health()) is None or not found.pause:  # as another worker looks  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     assert not drain.done(), "three calls hang still"
     await outbox.push.stop()
