@@ -27,7 +27,7 @@ PAUSE = 77.0
 def claimed(**changes: Any) -> Claimed:
     known: dict[str, Any] = {
         "id": 1, "entity": Entity.LEAD, "external_id": "kwork:order:1", "payload": {}, "payload_hash": b"1",
-        "attempts": 3, "lookups": 0, "was_unknown": False, "sent_at": None, "sent_hash": None, "crm_id": None,
+        "attempts": 3, "lookups": 0, "was_unknown": False, "unclear_seconds": None, "sent_hash": None, "crm_id": None,
         "linked_hash": None, "contact_id": None, "contact_open": False,
     }  # fmt: skip
     return Claimed(**{**known, **changes})
