@@ -43,7 +43,9 @@ def _run(kinds: Sequence[str]) -> list[Goal]:
         try:
             api = service.user(_TENANT)
             api.connect(stand.accounts[0])
-            api.call("POST", "/searches", json={"name": "Свежее", "filters": {"words": {"all": [_SECRET_WORD]}}})
+            api.call(
+                "POST", "/searches", json={"name": "Свежее", "filters": {"words": {"all": [_SECRET_WORD]}}}
+            )
             api.call("POST", "/crm-sync/sync-orders", json={"kinds": ["order", "project"], "full": True})
             api.settled()
             return [_measured(kind, stand, api) for kind in kinds]
