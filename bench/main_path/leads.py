@@ -61,7 +61,7 @@ def _row(order: int, buyer: int) -> dict[str, Any]:
         "id": order, "account_id": uuid.UUID(int=1), "title": f"Заказ {order}: сайт-визитка на пять страниц",
         "status": "in_progress", "price_kopecks": 150_000, "currency": "RUB", "buyer_id": buyer,
         "buyer_username": f"buyer{buyer}", "url": f"https://kwork.ru/track?id={order}", "deadline_at": None,
-        "details": {"description": "Нужен сайт-визитка. " * 20},
+        "details": {"description": "Нужен сайт-визитка. " * 20}, "gone": False,
     }  # fmt: skip
 
 
