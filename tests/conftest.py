@@ -11,6 +11,7 @@ pytest_plugins = [
     "tests.redis_fixtures",
     "tests.api",
     "tests.accounts",
+    "tests.connected",
     "tests.service",
     "tests.ledger",
     "tests.external_postgres",

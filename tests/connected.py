@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+import pytest_asyncio
 
 from app.crm.registry import CRM_KINDS
 from app.repositories.orders import Orders
@@ -78,3 +80,10 @@ class Studio:
 def keys(leads: list[Any]) -> list[str]:
     """Of stored leads, sorted."""
     return sorted(str(lead.key) for lead in leads)
+
+
+@pytest_asyncio.fixture
+async def studio(api: Api, owner: asyncpg.Connection) -> AsyncIterator[Studio]:
+    """A tenant of the application whose fixture the test file has."""
+    yield Studio(api, owner)
+    await api.deliveries.stop()

@@ -32,12 +32,6 @@ async def stand(request: pytest.FixtureRequest) -> AsyncIterator[CrmStand]:
         yield opened
 
 
-@pytest.fixture
-async def studio(api: Api, owner: asyncpg.Connection) -> AsyncIterator[Studio]:
-    yield Studio(api, owner)
-    await api.deliveries.stop()
-
-
 async def everything_stored(owner: asyncpg.Connection) -> str:
     rows = [
         *await owner.fetch("SELECT * FROM crm_connections"),
@@ -451,3 +445,17 @@ class TestTheConnectionOfTheSettings:
     async def leads(self, stand: CrmStand, studio: Studio) -> list[Row]:
         assert isinstance(stand, NativeStand)
         return await stand.records(tenant=studio.tenant_id)
+
+
+async def test_what_waited_for_the_end_of_a_pause_has_its_push_at_once(
+    studio: Studio, stand: CrmStand, owner: asyncpg.Connection
+) -> None:
+    made = await studio.connect(stand)
+    await studio.switch(made, "paused")
+    await studio.add_orders(1)
+    await owner.execute("DELETE FROM procrastinate_jobs")  # a worker found the connection paused
+    await studio.switch(made, "live")
+    pushes = (
+        "SELECT count(*) FROM procrastinate_jobs WHERE args ->> 'connection_id' = $1 AND scheduled_at IS NULL"
+    )
+    assert await owner.fetchval(pushes, made["id"]) == 1

@@ -29,12 +29,6 @@ async def stand(request: pytest.FixtureRequest) -> AsyncIterator[CrmStand]:
         yield opened
 
 
-@pytest.fixture
-async def studio(api: Api, owner: asyncpg.Connection) -> AsyncIterator[Studio]:
-    yield Studio(api, owner)
-    await api.deliveries.stop()
-
-
 async def put(studio: Studio, made: Row, mapping: Row, status: int = 200) -> Row:
     return await studio.call("PUT", f"/{made['id']}/mapping", mapping, status=status)
 

@@ -30,12 +30,6 @@ async def stand(request: pytest.FixtureRequest) -> AsyncIterator[CrmStand]:
         yield opened
 
 
-@pytest.fixture
-async def studio(api: Api, owner: asyncpg.Connection) -> AsyncIterator[Studio]:
-    yield Studio(api, owner)
-    await api.deliveries.stop()
-
-
 async def says(studio: Studio, made: Row, **mapping: Any) -> None:
     await studio.call("PUT", f"/{made['id']}/mapping", mapping)
 
