@@ -207,10 +207,13 @@ class Accounts:
         return sealed
 
     async def sessions_and_lost(self, account_id: UUID) -> tuple[dict[Surface, bytes], frozenset[Surface]]:
-        """The sealed sessions, and the surfaces whose session has run out or was lost."""
+        """The sealed sessions, and the surfaces whose session has run out or was lost.
+
+        By the clock of this moment: one that another worker lost since this transaction began is lost.
+        """
         rows = await self._connection.fetch(
-            "SELECT surface, sealed, expires_at IS NULL OR expires_at > now() AS is_alive FROM account_sessions "
-            "WHERE tenant_id = $1 AND account_id = $2",
+            "SELECT surface, sealed, expires_at IS NULL OR expires_at > clock_timestamp() AS is_alive "
+            "FROM account_sessions WHERE tenant_id = $1 AND account_id = $2",
             self._tenant_id,
             account_id,
         )

@@ -12,7 +12,7 @@ import pytest
 from app.core.database import Database
 from app.domain.accounts import Account, AccountState, Capability
 from app.domain.errors import Conflict, Invalid, NotFound
-from app.domain.kwork import WebSession
+from app.domain.kwork import Surface, WebSession
 from app.marketplaces.kwork.browser import KworkBrowser
 from app.marketplaces.kwork.errors import SessionLostMidway
 from app.marketplaces.kwork.transport import Transport
@@ -324,3 +324,14 @@ async def test_a_surface_lost_while_the_budget_is_spent_leaves_the_other_one_wor
     gigs = await accounts.use_cases.with_client(TENANT, account.id, lambda client: client.gigs())
     assert gigs.items
     assert accounts.sign_ins() == []
+
+
+async def test_a_session_that_another_worker_loses_meanwhile_is_lost_for_a_reader_already_at_work(
+    accounts: Accounts, database: Database
+) -> None:
+    account = await accounts.connected()
+    async with database.tenant(TENANT) as reader:
+        (sealed,) = (await Repository(reader).sessions(account.id)).values()
+        async with database.tenant(TENANT) as loser:
+            await Repository(loser).lose_session(account.id, Surface.WEB, sealed)
+        assert await Repository(reader).sessions_and_lost(account.id) == ({}, frozenset({Surface.WEB}))
