@@ -10,6 +10,7 @@ import sys
 from app.commands import loop_factory
 
 BENCHES = {
+    "api": "bench.api",
     "faults": "bench.faults",
     "freshness": "bench.freshness",
     "main-path": "bench.main_path",
