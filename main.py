@@ -42,6 +42,25 @@ def main(arguments: list[str] | None = None) -> int:
     migrate = subcommands.add_parser("migrate", help="обновить схему базы данных и выйти")
     migrate.set_defaults(run=commands.migrate_database)
 
+    backup = subcommands.add_parser(
+        "backup",
+        help="сохранить базу и файлы в один файл, можно при работающей службе",
+        description="Резервная копия: база данных и файлы тенантов. Ключей (SECRET_KEY, CREDENTIALS_KEYS) в ней нет: "
+        "храните их отдельно, без них пароли и сессии из копии не прочитать.",
+    )
+    backup.add_argument("file", metavar="ФАЙЛ", help="куда записать, например kwork-2026-11-30.tar")
+    backup.set_defaults(run=commands.back_up)
+
+    restore = subcommands.add_parser(
+        "restore",
+        help="восстановить из файла в пустую базу",
+        description="Служба и работники должны быть остановлены. То, что могло уйти в CRM после копии, будет сначала "
+        "найдено там; то, что ждало отправки на Kwork, отправлено не будет.",
+    )
+    restore.add_argument("file", metavar="ФАЙЛ", help="файл, который сделала команда backup")
+    restore.add_argument("--replace", action="store_true", help="удалить то, что есть в базе сейчас")
+    restore.set_defaults(run=commands.restore)
+
     sign_in = subcommands.add_parser(
         "sign-in", help="войти в Kwork своим браузером и передать сессию сервису"
     )

@@ -11,12 +11,15 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asyncpg
 import structlog
 import uvicorn
 
+from app import VERSION
+from app.core.backup import BackupError
 from app.core.crypto import new_key
 from app.core.database_errors import DATABASE_DOWN, why_not_opened
 from app.core.embedded import EmbeddedServerError
@@ -25,7 +28,7 @@ from app.core.logging import complain, configure_logging
 from app.core.migrate import MigrationError, migrate
 from app.core.os_words import why
 from app.core.passwords import Passwords
-from app.core.secrets import SecretsError
+from app.core.secrets import SECRETS_FILE, SecretsError, load_secrets
 from app.core.servers import join_servers
 from app.core.settings import Settings
 from app.domain.access import Role
@@ -47,7 +50,15 @@ class CommandError(Exception):
     """Ends the command with its Russian message."""
 
 
-_TOLD = (CommandError, SettingsError, SecretsError, EmbeddedServerError, MigrationError, ServiceError)
+_TOLD = (
+    CommandError,
+    BackupError,
+    SettingsError,
+    SecretsError,
+    EmbeddedServerError,
+    MigrationError,
+    ServiceError,
+)
 """Errors whose text is the sentence for the person."""
 
 
@@ -227,6 +238,41 @@ def migrate_database(settings: Settings, _arguments: argparse.Namespace) -> None
         print("Схема базы данных обновлена." if changed else "Схема базы данных уже новейшая.")
 
     asyncio.run(work())
+
+
+def back_up(settings: Settings, arguments: argparse.Namespace) -> None:
+    """Everything but the keys into one file."""
+    from app.services import back_up as backups  # noqa: PLC0415 - other commands do not need it
+
+    target = Path(arguments.file).absolute()
+    size = asyncio.run(backups.back_up(settings, target, program=VERSION))
+    print(
+        f"Копия записана: {target} ({size / 1024 / 1024:.1f} МБ). Ключи в неё не входят: {_where_keys_are(settings)}"
+    )
+
+
+def restore(settings: Settings, arguments: argparse.Namespace) -> None:
+    """From a backup into an empty database."""
+    from app.services import back_up as backups  # noqa: PLC0415 - other commands do not need it
+
+    if settings.credentials_keys is None and not (settings.data_dir / SECRETS_FILE).exists():
+        raise CommandError(
+            f"Нет ключей, которыми закрыты пароли и сессии копии. Положите сохранённый {SECRETS_FILE} в {settings.data_dir} "
+            "или укажите SECRET_KEY и CREDENTIALS_KEYS в .env, потом повторите."
+        )
+    load_secrets(settings)
+    found = asyncio.run(backups.restore(settings, Path(arguments.file), replace=arguments.replace))
+    print(
+        f"Восстановлено из копии от {found.made_at:%d.%m.%Y %H:%M} UTC: тенантов {found.tenants}. "
+        f"Доставок, которые сначала будут найдены в CRM: {found.looked_up}. "
+        f"Записей на Kwork, которые отправлены не будут (проверьте их на сайте): {found.not_sent}."
+    )
+
+
+def _where_keys_are(settings: Settings) -> str:
+    if settings.credentials_keys is None:
+        return f"сохраните отдельно {settings.data_dir / SECRETS_FILE}."
+    return "сохраните отдельно SECRET_KEY и CREDENTIALS_KEYS из .env."
 
 
 def create_user(settings: Settings, arguments: argparse.Namespace) -> None:

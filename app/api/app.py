@@ -8,6 +8,7 @@ from importlib import import_module
 from fastapi import APIRouter, FastAPI, Response
 from starlette.middleware.cors import CORSMiddleware
 
+from app import VERSION
 from app.api import problems
 from app.api.describe import document_of
 from app.api.docs import add_docs
@@ -39,7 +40,6 @@ from app.core.settings import Settings
 from app.services.container import Services
 
 TITLE = "Kwork Service"
-VERSION = "0.1.0"
 
 
 def create_app(services: Services, settings: Settings) -> FastAPI:
