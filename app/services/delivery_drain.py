@@ -93,8 +93,8 @@ class Drain:
 
     async def tell(self) -> None:
         """Writes down what the breaker knows beyond the database."""
-        async with self._held() as scope:
-            await tell_crm_health(scope, self._connection, self._breaker)
+        async with self._telling():
+            pass
 
     async def _probe(self, sending: Sending) -> None:
         """One delivery at a time until one tells whether the CRM answers again."""
@@ -151,11 +151,9 @@ class Drain:
         return [], True
 
     async def _save(self, claimed: Sequence[Claimed], settled: Sequence[Settled]) -> None:
-        async with self._held() as scope:
+        async with self._telling() as scope:
             await Deliveries(scope).settle(self._connection.id, self._lease.epoch, settled)
             await self._note_problems(scope, claimed, settled)
-            if self._breaker.dirty:
-                await tell_crm_health(scope, self._connection, self._breaker)
 
     async def _note_problems(
         self, scope: TenantConnection, claimed: Sequence[Claimed], settled: Sequence[Settled]
@@ -178,6 +176,18 @@ class Drain:
             await Leases(scope).keep(self._lease, LEASE_SECONDS)
             yield scope
         self._holds_until = max(self._holds_until, started + LEASE_SECONDS)
+
+    @asynccontextmanager
+    async def _telling(self) -> AsyncIterator[TenantConnection]:
+        """A transaction that holds the lease, and at last writes down what the breaker knows beyond the database."""
+        try:
+            async with self._held() as scope:
+                yield scope
+                if self._breaker.dirty:
+                    await tell_crm_health(scope, self._connection, self._breaker)
+        except BaseException:
+            self._breaker.dirty = True  # it may not stand there after all
+            raise
 
     async def _seconds_until_due(self) -> float | None:
         async with self._database.tenant(self._tenant_id) as scope:
@@ -203,7 +213,7 @@ class Drain:
             await self._breaker.asked_to_wait.wait()
             self._breaker.asked_to_wait.clear()
             with suppress(LeaseLost, *DATABASE_DOWN):
-                await self.tell()
+                await when_database_is_back(self.tell, seconds=LEASE_SECONDS)
 
     async def _heartbeat(self) -> None:
         while True:
