@@ -28,12 +28,14 @@ from app.services.container import Probe, Services
 from app.services.crm_connections import CrmConnectors
 from app.services.crm_paces import CrmPaces
 from app.services.files import Files, FileUses
+from app.services.follow_crm import FollowCrm
 from app.services.keep_tokens import TokensInDatabase
 from app.services.kwork_client import KworkClients
 from app.services.manage_connections import ManageConnections
 from app.services.manage_mapping import ManageMapping
 from app.services.manage_searches import ManageSearches
 from app.services.match_searches import MatchSearches
+from app.services.note_events import NoteEvents
 from app.services.pace_of_reading import Pace
 from app.services.preview_delivery import PreviewDelivery
 from app.services.push_deliveries import PushDeliveries
@@ -189,6 +191,7 @@ def compose(
         absent_after_seconds=settings.kwork_absent_after_seconds,
         hold_seconds=settings.kwork_write_hold_seconds,
     )
+    crm_stages = ReadCrmStages(database, connectors.connect, writes.ask)
     services = Services(
         database=database,
         authenticator=Authenticator(database, tokens, rules),
@@ -211,7 +214,6 @@ def compose(
         backfill=BackfillConnection(database),
         mappings=ManageMapping(database, connectors.connect),
         previews=PreviewDelivery(database, connectors.connect),
-        crm_stages=ReadCrmStages(database, connectors.connect, writes.ask),
         writes=writes,
         read_account=ReadFresh(database, accounts),
         searches=ManageSearches(database, tree, matching, most=settings.searches_per_tenant),
@@ -239,6 +241,7 @@ def compose(
             exchange=exchange,
             categories=categories,
             matching=matching,
+            crm_stages=crm_stages,
         ),
     )
 
@@ -254,6 +257,7 @@ def _work(
     exchange: ReadExchange,
     categories: RefreshCategories,
     matching: MatchSearches,
+    crm_stages: ReadCrmStages,
 ) -> Work:
     pace = Pace.of(settings)
     return Work(
@@ -262,6 +266,7 @@ def _work(
         ReadShared(database, exchange, categories, pace, after_reading=matching.after_reading),
         sync,
         deliveries,
+        FollowCrm(database, crm_stages, NoteEvents(database), pace),
         ScheduleReadings(
             database,
             sync,

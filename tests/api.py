@@ -50,7 +50,6 @@ from app.services.preview_delivery import PreviewDelivery
 from app.services.push_deliveries import PushDeliveries
 from app.services.read_attachments import ReadAttachments
 from app.services.read_categories import Categories
-from app.services.read_crm_stages import ReadCrmStages
 from app.services.read_exchange import ReadExchange
 from app.services.refresh_categories import RefreshCategories
 from app.services.sync import Sync
@@ -243,7 +242,6 @@ def build_api(
         backfill=BackfillConnection(database),
         mappings=ManageMapping(database, connectors.connect),
         previews=PreviewDelivery(database, connectors.connect),
-        crm_stages=ReadCrmStages(database, connectors.connect, writes.ask),
         sync=Sync(
             database,
             accounts,

@@ -14,6 +14,7 @@ import asyncpg
 from app.core.database import TenantConnection
 from app.domain.connections import CheckReport, ConnectionMode, ConnectionOrigin
 from app.domain.errors import Conflict, NotFound
+from app.repositories.crm_schedule import CrmSchedule
 
 OF_SETTINGS: Final = "default"
 """The name of the connection that the settings describe."""
@@ -62,6 +63,7 @@ class Connections:
     """CRM connections of one tenant, the one of the settings first, then by age."""
 
     def __init__(self, scope: TenantConnection) -> None:
+        self._scope = scope
         self._connection = scope.connection
         self._tenant_id = scope.tenant_id
 
@@ -193,6 +195,7 @@ class Connections:
             announce_from,
             by,
         )
+        await CrmSchedule(self._scope).connection_became(connection_id)
 
     async def keep_mapping(self, connection_id: UUID, mapping: Mapping[str, Any], *, by: str) -> None:
         """What is claimed from now on is shaped by it."""
@@ -204,6 +207,7 @@ class Connections:
             dict(mapping),
             by,
         )
+        await CrmSchedule(self._scope).connection_became(connection_id)
 
     async def keep_report(self, connection_id: UUID, report: CheckReport) -> None:
         await self._connection.execute(

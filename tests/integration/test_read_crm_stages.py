@@ -294,7 +294,6 @@ async def test_a_crm_that_does_not_answer_changes_nothing(bureau: Bureau) -> Non
     bureau.stand.bad_day("fails_before_acting")
     with pytest.raises(Unavailable):
         await bureau.read()
-    await bureau.reader().run_all(TENANT)  # the loop outlives it
     bureau.stand.faults.clear()
     assert (await bureau.read()).asked == 1
 
