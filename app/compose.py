@@ -55,6 +55,7 @@ from app.services.schedule_readings import ScheduleReadings
 from app.services.sweep_files import SweepFiles
 from app.services.sync import Sync
 from app.services.sync_history import SyncHistory
+from app.services.take_crm_events import TakeCrmEvents
 from app.services.tenant_connectors import TenantConnectors
 from app.services.work_on_failures import WorkOnFailures
 from app.services.write_table import writes_service
@@ -154,6 +155,7 @@ def compose(
     connectors = CrmConnectors(settings, own, paces)
     files = FileUseCases.of(settings, database)
     events = event_parts(database, secrets.box, settings)
+    limits = RateLimits(servers.redis_url or None)
     tokens = SharedSecretTokens(
         secrets.secret_key,
         issuer=settings.jwt_issuer,
@@ -199,7 +201,7 @@ def compose(
             database,
             tokens,
             Passwords(),
-            RateLimits(servers.redis_url or None),
+            limits,
             per_minute=settings.login_limit_per_minute,
         ),
         categories=tree,
@@ -214,6 +216,7 @@ def compose(
         backfill=BackfillConnection(database),
         mappings=ManageMapping(database, connectors.connect),
         previews=PreviewDelivery(database, connectors.connect),
+        crm_events=TakeCrmEvents(database, limits, per_minute=settings.crm_events_per_minute),
         writes=writes,
         read_account=ReadFresh(database, accounts),
         searches=ManageSearches(database, tree, matching, most=settings.searches_per_tenant),

@@ -54,6 +54,7 @@ from app.services.read_exchange import ReadExchange
 from app.services.refresh_categories import RefreshCategories
 from app.services.sync import Sync
 from app.services.sync_history import SyncHistory
+from app.services.take_crm_events import TakeCrmEvents
 from app.services.tenant_connectors import TenantConnectors
 from app.services.webhook_secrets import WebhookSecrets
 from app.services.work_on_failures import WorkOnFailures
@@ -242,6 +243,7 @@ def build_api(
         backfill=BackfillConnection(database),
         mappings=ManageMapping(database, connectors.connect),
         previews=PreviewDelivery(database, connectors.connect),
+        crm_events=TakeCrmEvents(database, RateLimits(None), per_minute=settings.crm_events_per_minute),
         sync=Sync(
             database,
             accounts,

@@ -8,11 +8,15 @@ from urllib.parse import urlsplit
 
 from app.core.pace import Pace
 from app.crm.amocrm import AmoConnector, AmoSettings
+from app.crm.amocrm import events as amocrm_events
 from app.crm.bitrix24 import Bitrix24Connector, Bitrix24Settings
+from app.crm.bitrix24 import events as bitrix24_events
 from app.crm.guarded import GuardedTransport
 from app.crm.http import PacedTransport
 from app.crm.native import NativeConnector, NativeSettings
+from app.crm.native import events as native_events
 from app.crm.profile import ProfileSettings, profile_connector
+from app.crm.profile import events as profile_events
 from app.domain.crm import CallRate, CrmConnector, HasCallRate
 from app.domain.tokens import TokenKeeper
 from app.outside.addresses import AddressGuard
@@ -45,6 +49,9 @@ class CrmKind:
     """Of settings; with ``keeps_tokens`` of settings and a ``TokenKeeper | None``."""
     limited_by: Callable[..., str]
     """Of settings: whose calls the vendor counts together. Connections that answer alike share one limit."""
+    leads_named: Callable[[Mapping[str, object]], set[str] | None]
+    """Of an event that the CRM tells us, decoded and believed nothing: the leads it names by their ids there; None: it
+    does not say which."""
     keeps_tokens: bool = False
 
 
@@ -72,10 +79,16 @@ def _profiled(settings: ProfileSettings) -> str:
 
 
 CRM_KINDS: Final[Mapping[str, CrmKind]] = {
-    "amocrm": CrmKind(AmoSettings, _OF_AMOCRM, AmoConnector, _integration, keeps_tokens=True),
-    "bitrix24": CrmKind(Bitrix24Settings, ("webhook_url",), Bitrix24Connector, _portal),
-    "native": CrmKind(NativeSettings, ("api_key",), NativeConnector, _key),
-    "profile": CrmKind(ProfileSettings, ("secrets.*",), profile_connector, _profiled),
+    "amocrm": CrmKind(
+        AmoSettings, _OF_AMOCRM, AmoConnector, _integration, amocrm_events.leads_named, keeps_tokens=True
+    ),
+    "bitrix24": CrmKind(
+        Bitrix24Settings, ("webhook_url",), Bitrix24Connector, _portal, bitrix24_events.leads_named
+    ),
+    "native": CrmKind(NativeSettings, ("api_key",), NativeConnector, _key, native_events.leads_named),
+    "profile": CrmKind(
+        ProfileSettings, ("secrets.*",), profile_connector, _profiled, profile_events.leads_named
+    ),
 }
 
 

@@ -117,7 +117,7 @@ class CrmSchedule:
     async def looked_at(self, connection_id: UUID, leads: Sequence[NamedLead]) -> None:
         """These are done with, but for those that were named again meanwhile."""
         await self._connection.execute(
-            "DELETE FROM crm_named_leads n USING unnest($3::text[], $4[]) AS d (external_id, named_at) "
+            "DELETE FROM crm_named_leads n USING unnest($3::text[], $4::timestamptz[]) AS d (external_id, named_at) "
             "WHERE n.tenant_id = $1 AND n.connection_id = $2 AND n.external_id = d.external_id "
             "AND n.named_at = d.named_at",
             self._tenant_id,

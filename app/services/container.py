@@ -23,6 +23,7 @@ from app.services.read_attachments import ReadAttachments
 from app.services.read_categories import Categories
 from app.services.receive_files import ReceiveFiles
 from app.services.sync_history import SyncHistory
+from app.services.take_crm_events import TakeCrmEvents
 from app.services.work_on_failures import WorkOnFailures
 from app.services.writes import WritesService
 
@@ -119,5 +120,6 @@ class Services:
     backfill: BackfillConnection
     mappings: ManageMapping
     previews: PreviewDelivery
+    crm_events: TakeCrmEvents
     writes: WritesService
     probes: tuple[Probe, ...] = ()
