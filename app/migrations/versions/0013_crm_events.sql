@@ -20,12 +20,13 @@ CREATE INDEX crm_schedule_due ON crm_schedule (next_at) WHERE queued_at IS NULL;
 CREATE TABLE crm_event_addresses (
     tenant_id      text NOT NULL,
     connection_id  uuid NOT NULL,
-    secret_hash    bytea NOT NULL UNIQUE,
+    secret_hash    bytea NOT NULL,
     issued_at      timestamptz NOT NULL DEFAULT now(),
     issued_by      text NOT NULL,
     events         bigint NOT NULL DEFAULT 0,
     last_event_at  timestamptz,
     PRIMARY KEY (tenant_id, connection_id),
+    UNIQUE (secret_hash, tenant_id),                -- looked up by the hash alone: it is random
     FOREIGN KEY (tenant_id, connection_id) REFERENCES crm_connections ON DELETE CASCADE
 );
 
