@@ -8,6 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from app.core.database import TenantConnection
+from app.repositories.crm_problems import MOVE, CrmProblems
 
 STAGES = "stages"
 """Where leads stand in the CRM."""
@@ -40,16 +41,19 @@ class CrmSchedule:
     """The schedules of one tenant's connections."""
 
     def __init__(self, scope: TenantConnection) -> None:
+        self._scope = scope
         self._connection = scope.connection
         self._tenant_id = scope.tenant_id
 
     async def connection_became(self, connection_id: UUID) -> None:
         """Starts or stops its streams as its mode and mapping now are, in the same transaction. Notes begin where the
-        log of events stands when they are switched on."""
+        log of events stands when they are switched on; what is not looked at any more is no open problem."""
         await self._connection.execute(_FOLLOW, self._tenant_id, connection_id)
         await self._connection.execute(_UNFOLLOW, self._tenant_id, connection_id)
         await self._connection.execute(_MARK, self._tenant_id, connection_id)
         await self._connection.execute(_FORGET, self._tenant_id, connection_id)
+        if not await self._connection.fetchval(_LOOKS, self._tenant_id, connection_id):
+            await CrmProblems(self._scope).close(connection_id, MOVE)
 
     async def take(self, connection_id: UUID, stream: str) -> TakenOfCrm | None:
         """A job begins with it; ``None`` when the stream is not wanted any more."""
@@ -154,6 +158,8 @@ _FORGET = """
 DELETE FROM crm_note_marks WHERE tenant_id = $1 AND connection_id = $2
 AND NOT EXISTS (SELECT FROM crm_schedule WHERE tenant_id = $1 AND connection_id = $2 AND stream = 'notes')
 """
+
+_LOOKS = "SELECT EXISTS (SELECT FROM crm_schedule WHERE tenant_id = $1 AND connection_id = $2 AND stream = 'stages')"
 
 _NAME = """
 WITH named AS (

@@ -16,6 +16,7 @@ from app.domain.crm import LeadAtCrm, LeadStatus
 from app.domain.crm_moves import LinkedOrder, Seen, key_of, meaning_of
 from app.domain.errors import Rejected, Unavailable
 from app.domain.writes import WriteAction
+from app.repositories.crm_problems import CrmProblems
 from app.services.read_crm_stages import ReadCrmStages, StagesRead
 from tests.bureau import LOST, REVIEW, WORK, Bureau, opened_bureau, taken
 from tests.crm_stands import STANDS, CrmStand
@@ -263,3 +264,62 @@ def test_a_key_fits_the_ledger_whatever_the_crm_calls_its_stages() -> None:
 
 def _at(second: int | None) -> Any:
     return None if second is None else datetime(2026, 3, 5, 12, 0, second, tzinfo=UTC)
+
+
+async def problems(bureau: Bureau) -> list[tuple[str, str, int, bool]]:
+    rows = await bureau.owner.fetch(
+        "SELECT code, subject, count, closed_at IS NULL AS is_open FROM crm_problems ORDER BY first_seen_at, code"
+    )
+    return [tuple(row) for row in rows]
+
+
+async def test_a_move_that_does_not_happen_is_an_open_problem_that_closes_by_itself(bureau: Bureau) -> None:
+    await bureau.ledger.service.change_rules(bureau.ledger.caller(), {"mode": "off"})
+    await bureau.says(await taken(bureau))
+    await bureau.link(7)
+    first = bureau.crm_id
+    await bureau.link(8)
+    for crm_id in (first, bureau.crm_id):
+        bureau.stand.later(60)
+        await bureau.stand.by_hand(crm_id, status=WORK)
+    await bureau.read()
+    assert await problems(bureau) == [("writes_off", "move", 2, True)]
+    await bureau.read()
+    assert await problems(bureau) == [("writes_off", "move", 2, True)], "the same two, not four"
+
+    async with bureau.ledger.database.tenant(TENANT) as scope:
+        await CrmProblems(scope).close_settled(bureau.connection_id)
+    assert await problems(bureau) == [("writes_off", "move", 2, True)], "deliveries are another matter"
+
+    await bureau.owner.execute("UPDATE orders SET status = 'cancelled' WHERE id = 7")
+    await bureau.read()
+    assert await problems(bureau) == [("writes_off", "move", 1, True)]
+    await bureau.move(LeadStatus.NEW)
+    await bureau.read()
+    assert await problems(bureau) == [("writes_off", "move", 1, False)]
+
+
+async def test_what_kwork_refused_is_a_problem_until_the_lead_is_moved_again(bureau: Bureau) -> None:
+    handler: Any = bureau.ledger.handlers[WriteAction.TAKE_ORDER]
+    handler.refusal = Rejected("Заказ уже взят.", code="kwork_already_taken")
+    await bureau.says(await taken(bureau))
+    await bureau.link()
+    await bureau.move(WORK)
+    await bureau.read()
+    await bureau.read()  # how the write ended is seen by the next look
+    assert await problems(bureau) == [("kwork_already_taken", "move", 1, True)]
+    handler.refusal = None
+    for status in (LeadStatus.NEW, WORK):
+        await bureau.move(status)
+        await bureau.read()
+    assert await problems(bureau) == [("kwork_already_taken", "move", 1, False)]
+
+
+async def test_a_mapping_that_lets_nothing_back_closes_what_was_open(bureau: Bureau) -> None:
+    await bureau.ledger.service.change_rules(bureau.ledger.caller(), {"mode": "off"})
+    await bureau.says(await taken(bureau))
+    await bureau.link()
+    await bureau.move(WORK)
+    await bureau.read()
+    await bureau.says()
+    assert await problems(bureau) == [("writes_off", "move", 1, False)]
