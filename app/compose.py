@@ -28,12 +28,14 @@ from app.services.container import Probe, Services
 from app.services.crm_connections import CrmConnectors
 from app.services.crm_paces import CrmPaces
 from app.services.files import Files, FileUses
+from app.services.follow_crm import FollowCrm
 from app.services.keep_tokens import TokensInDatabase
 from app.services.kwork_client import KworkClients
 from app.services.manage_connections import ManageConnections
 from app.services.manage_mapping import ManageMapping
 from app.services.manage_searches import ManageSearches
 from app.services.match_searches import MatchSearches
+from app.services.note_events import NoteEvents
 from app.services.pace_of_reading import Pace
 from app.services.preview_delivery import PreviewDelivery
 from app.services.push_deliveries import PushDeliveries
@@ -53,6 +55,7 @@ from app.services.schedule_readings import ScheduleReadings
 from app.services.sweep_files import SweepFiles
 from app.services.sync import Sync
 from app.services.sync_history import SyncHistory
+from app.services.take_crm_events import TakeCrmEvents
 from app.services.tenant_connectors import TenantConnectors
 from app.services.work_on_failures import WorkOnFailures
 from app.services.write_table import writes_service
@@ -152,6 +155,7 @@ def compose(
     connectors = CrmConnectors(settings, own, paces)
     files = FileUseCases.of(settings, database)
     events = event_parts(database, secrets.box, settings)
+    limits = RateLimits(servers.redis_url or None)
     tokens = SharedSecretTokens(
         secrets.secret_key,
         issuer=settings.jwt_issuer,
@@ -189,6 +193,7 @@ def compose(
         absent_after_seconds=settings.kwork_absent_after_seconds,
         hold_seconds=settings.kwork_write_hold_seconds,
     )
+    crm_stages = ReadCrmStages(database, connectors.connect, writes.ask)
     services = Services(
         database=database,
         authenticator=Authenticator(database, tokens, rules),
@@ -196,7 +201,7 @@ def compose(
             database,
             tokens,
             Passwords(),
-            RateLimits(servers.redis_url or None),
+            limits,
             per_minute=settings.login_limit_per_minute,
         ),
         categories=tree,
@@ -211,7 +216,7 @@ def compose(
         backfill=BackfillConnection(database),
         mappings=ManageMapping(database, connectors.connect),
         previews=PreviewDelivery(database, connectors.connect),
-        crm_stages=ReadCrmStages(database, connectors.connect, writes.ask),
+        crm_events=TakeCrmEvents(database, limits, per_minute=settings.crm_events_per_minute),
         writes=writes,
         read_account=ReadFresh(database, accounts),
         searches=ManageSearches(database, tree, matching, most=settings.searches_per_tenant),
@@ -239,6 +244,7 @@ def compose(
             exchange=exchange,
             categories=categories,
             matching=matching,
+            crm_stages=crm_stages,
         ),
     )
 
@@ -254,6 +260,7 @@ def _work(
     exchange: ReadExchange,
     categories: RefreshCategories,
     matching: MatchSearches,
+    crm_stages: ReadCrmStages,
 ) -> Work:
     pace = Pace.of(settings)
     return Work(
@@ -262,6 +269,7 @@ def _work(
         ReadShared(database, exchange, categories, pace, after_reading=matching.after_reading),
         sync,
         deliveries,
+        FollowCrm(database, crm_stages, NoteEvents(database), pace),
         ScheduleReadings(
             database,
             sync,

@@ -50,11 +50,11 @@ from app.services.preview_delivery import PreviewDelivery
 from app.services.push_deliveries import PushDeliveries
 from app.services.read_attachments import ReadAttachments
 from app.services.read_categories import Categories
-from app.services.read_crm_stages import ReadCrmStages
 from app.services.read_exchange import ReadExchange
 from app.services.refresh_categories import RefreshCategories
 from app.services.sync import Sync
 from app.services.sync_history import SyncHistory
+from app.services.take_crm_events import TakeCrmEvents
 from app.services.tenant_connectors import TenantConnectors
 from app.services.webhook_secrets import WebhookSecrets
 from app.services.work_on_failures import WorkOnFailures
@@ -243,7 +243,7 @@ def build_api(
         backfill=BackfillConnection(database),
         mappings=ManageMapping(database, connectors.connect),
         previews=PreviewDelivery(database, connectors.connect),
-        crm_stages=ReadCrmStages(database, connectors.connect, writes.ask),
+        crm_events=TakeCrmEvents(database, RateLimits(None), per_minute=settings.crm_events_per_minute),
         sync=Sync(
             database,
             accounts,

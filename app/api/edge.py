@@ -16,6 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 log = logging.getLogger(__name__)
 
 API_PREFIX = "/api/v1"
+EVENTS_PATH = "/crm/events/"
+"""What follows it is a secret."""
 REQUEST_ID_HEADER = b"x-request-id"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 
@@ -63,6 +65,7 @@ class Edge:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
+                _hide_secret(scope)
                 message["headers"] = [*message.get("headers", ()), *_SECURITY_HEADERS, *added]
             await send(message)
 
@@ -139,6 +142,13 @@ class BodyLimit:
             return message
 
         return receive_some
+
+
+def _hide_secret(scope: Scope) -> None:
+    """The server logs a request with its path when the answer begins; some addresses are secrets."""
+    if EVENTS_PATH in scope["path"]:
+        scope["path"] = scope["path"].partition(EVENTS_PATH)[0] + EVENTS_PATH + "…"
+        scope["raw_path"] = scope["path"].encode()
 
 
 def _request_id(scope: Scope) -> bytes:

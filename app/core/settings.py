@@ -71,6 +71,8 @@ class Settings(BaseSettings):
     crm_api_key: SecretStr | None = None
     crm_settings: dict[str, Any] = Field(default_factory=dict)
     crm_concurrency: Annotated[int, Field(ge=1, le=64)] = 8
+    crm_events_per_minute: Annotated[int, Field(ge=1)] = 300
+    """What one CRM may tell of changes; beyond it the schedule finds them."""
     crm_search_lag_seconds: Annotated[float, Field(ge=0)] = 20.0
     crm_allow_private: bool = False
     """Of the addresses that tenants set; ``crm_api_url`` needs no leave."""

@@ -21,9 +21,9 @@ from app.services.manage_webhooks import ManageWebhooks
 from app.services.preview_delivery import PreviewDelivery
 from app.services.read_attachments import ReadAttachments
 from app.services.read_categories import Categories
-from app.services.read_crm_stages import ReadCrmStages
 from app.services.receive_files import ReceiveFiles
 from app.services.sync_history import SyncHistory
+from app.services.take_crm_events import TakeCrmEvents
 from app.services.work_on_failures import WorkOnFailures
 from app.services.writes import WritesService
 
@@ -120,6 +120,6 @@ class Services:
     backfill: BackfillConnection
     mappings: ManageMapping
     previews: PreviewDelivery
-    crm_stages: ReadCrmStages
+    crm_events: TakeCrmEvents
     writes: WritesService
     probes: tuple[Probe, ...] = ()

@@ -100,6 +100,11 @@ class Breaker:
         if refused or self.is_open or self._failures >= FAILURES:
             self._open(refused, getattr(error, "retry_after", None) or 0.0)
 
+    def close(self) -> None:
+        """Somebody asked the CRM all that it is needed for, and it answered well."""
+        self._until = None
+        self.note(None)
+
     def told(self) -> HealthNote:
         """All of it, to be written down; ``dirty`` is for the writer to clear, once that is committed."""
         ok, code, detail = self._last

@@ -39,3 +39,13 @@ async def tell_crm_health(scope: TenantConnection, connection: CrmConnection, br
         connection=str(connection.id),
         code=note.code,
     )
+
+
+async def tell_crm_answers(scope: TenantConnection, connection: CrmConnection) -> bool:
+    """A check found that the CRM does what it is asked: nothing is left alone any more. False: it was not."""
+    breaker = Breaker(await CrmHealths(scope).of(connection.id))
+    if not breaker.is_open:
+        return False
+    breaker.close()
+    await tell_crm_health(scope, connection, breaker)
+    return True

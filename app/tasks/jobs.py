@@ -17,6 +17,7 @@ from app.core.database import Database
 from app.repositories.jobs import (
     CRM,
     EXCHANGE,
+    FOLLOW_CRM,
     KWORK,
     PUSH,
     READ_SHARED,
@@ -26,10 +27,12 @@ from app.repositories.jobs import (
     UPKEEP,
     Jobs,
     NewJob,
+    follow_crm_job,
     push_job,
     read_stream_job,
     run_sync_job,
 )
+from app.services.follow_crm import FollowCrm
 from app.services.push_deliveries import PushDeliveries
 from app.services.read_shared import ReadShared
 from app.services.read_streams import ReadStreams
@@ -50,6 +53,7 @@ class Work:
     shared: ReadShared
     sync: Sync
     deliveries: PushDeliveries
+    crms: FollowCrm
     schedule: ScheduleReadings
 
 
@@ -115,6 +119,11 @@ def job_app(work: Work, rooms: Rooms, forgotten: Callable[[int], None]) -> App:
     async def push(tenant_id: str, connection_id: str) -> None:
         job = push_job(tenant_id, UUID(connection_id))
         await rooms.do(tenant_id, job, work.deliveries.push(tenant_id, UUID(connection_id)))
+
+    @app.task(name=FOLLOW_CRM, queue=CRM, retry=again)
+    async def follow_crm(tenant_id: str, connection_id: str, stream: str) -> None:
+        job = follow_crm_job(tenant_id, UUID(connection_id), stream)
+        await rooms.do(tenant_id, job, work.crms.follow(tenant_id, UUID(connection_id), stream))
 
     @app.task(name=READ_SHARED, queue=EXCHANGE, retry=again)
     async def read_shared(stream: str) -> None:

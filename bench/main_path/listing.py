@@ -83,7 +83,7 @@ def _ours(bed: Bed) -> tuple[FastAPI, str]:
         backfill=None,  # type: ignore[arg-type]
         mappings=None,  # type: ignore[arg-type]
         previews=None,  # type: ignore[arg-type]
-        crm_stages=None,  # type: ignore[arg-type]
+        crm_events=None,  # type: ignore[arg-type]
         sync_history=None,  # type: ignore[arg-type]
         failures=None,  # type: ignore[arg-type]
     )

@@ -85,6 +85,9 @@ CASES: dict[str, Case] = {
     "check_account": Case(role="operator", path=account),
     "renew_session": Case(role="operator", path=account, shows_canary=False, status=409),
     "pause_account": Case(role="operator", path=account, body={"paused": True}),
+    "get_crm_event_address": Case(path=connection, shows_canary=False),
+    "issue_crm_event_address": Case(role="admin", path=connection, shows_canary=False, status=201),
+    "close_crm_event_address": Case(role="admin", path=connection, shows_canary=False, status=204),
     "get_crm_mapping": Case(path=connection),
     "put_crm_mapping": Case(
         role="admin", path=connection, body={"tags": [{"tags": ["x"]}]}, shows_canary=False, status=409
@@ -258,7 +261,7 @@ def operations() -> dict[str, tuple[str, str, dict[str, Any]]]:
 
 
 OPERATIONS = operations()
-PUBLIC = {"login", "health", "ready"}
+PUBLIC = {"login", "health", "ready", "take_crm_event"}
 
 
 def test_every_operation_is_public_on_purpose_or_has_a_case() -> None:
