@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 API_PREFIX = "/api/v1"
 REQUEST_ID_HEADER = b"x-request-id"
+API_KEY_HEADER = b"x-api-key"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 
 _SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
