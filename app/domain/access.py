@@ -27,14 +27,22 @@ class Role(StrEnum):
 
 _RANK = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.ADMIN: 2}
 
-ROLE_NAMES = {
+_ROLE_NAMES = {
     "ADMIN": Role.ADMIN,
     "MANAGER": Role.OPERATOR,
     "OPERATOR": Role.OPERATOR,
     "USER": Role.VIEWER,
     "VIEWER": Role.VIEWER,
 }
-"""Roles of our own tokens and of the gateway's, in upper case. Any other role is refused, not lowered."""
+"""Roles of our own tokens and of the gateway's, in upper case."""
+
+
+def role_named(name: str) -> Role | None:
+    """In any case; ``None`` for every other name: an unknown role is refused, not lowered.
+
+    Letters beyond ASCII are no spelling of these: some turn into ASCII ones in upper case.
+    """
+    return _ROLE_NAMES.get(name.upper()) if name.isascii() else None
 
 
 class Scope(StrEnum):

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from app.core.claims import Claims, InvalidToken
 from app.core.database import Database
 from app.core.tokens import TokenVerifier
-from app.domain.access import ROLE_NAMES, TENANT_ID, Caller, Role
+from app.domain.access import TENANT_ID, Caller, Role, role_named
 from app.domain.errors import Forbidden, NotFound, Unauthenticated
 from app.repositories.audit import Audit
 from app.repositories.tenants import Tenants
@@ -154,7 +154,7 @@ def _credential(authorization: str | None, api_key: str | None) -> str:
 def _role_of(claims: Claims) -> Role:
     if claims.role is None and claims.kind == "internal":
         return Role.OPERATOR
-    role = ROLE_NAMES.get((claims.role or "").upper())
+    role = role_named(claims.role or "")
     if role is None:
         raise Forbidden("Роль в токене сервису неизвестна.", code="role_unknown")
     return role
