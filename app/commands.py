@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import getpass
 import signal
 import socket
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,18 +17,15 @@ import uvicorn
 
 from app import VERSION
 from app.core.backup import BackupError
-from app.core.crypto import new_key
 from app.core.database_errors import DATABASE_DOWN, why_not_opened
 from app.core.embedded import EmbeddedServerError
 from app.core.load_settings import SettingsError, load_settings
 from app.core.logging import complain, configure_logging
 from app.core.migrate import MigrationError, migrate
 from app.core.os_words import why
-from app.core.passwords import Passwords
 from app.core.secrets import SECRETS_FILE, SecretsError, load_secrets
 from app.core.servers import join_servers
 from app.core.settings import Settings
-from app.domain.access import Role
 from app.domain.errors import ServiceError
 from app.repositories.jobs import QUEUES
 
@@ -273,50 +267,6 @@ def _where_keys_are(settings: Settings) -> str:
     if settings.credentials_keys is None:
         return f"сохраните отдельно {settings.data_dir / SECRETS_FILE}."
     return "сохраните отдельно SECRET_KEY и CREDENTIALS_KEYS из .env."
-
-
-def create_user(settings: Settings, arguments: argparse.Namespace) -> None:
-    """A local user; works beside a running service, too."""
-    from app.bootstrap import open_database  # noqa: PLC0415 - heavy; other commands do not need it
-    from app.services import users  # noqa: PLC0415
-
-    password = arguments.password or _ask_password()
-    tenant_id = arguments.tenant or settings.default_tenant_id
-
-    async def work() -> None:
-        servers = await join_servers(settings)
-        try:
-            database = await open_database(settings, servers)
-            try:
-                user = await users.create_user(
-                    database,
-                    Passwords(),
-                    email=arguments.email,
-                    password=password,
-                    role=Role(arguments.role),
-                    tenant_id=tenant_id,
-                )
-            finally:
-                await database.close()
-        finally:
-            await servers.stop()
-        print(f"Создан пользователь {user.email} (роль {user.role.value}, тенант «{tenant_id}»).")
-
-    asyncio.run(work())
-
-
-def _ask_password() -> str:
-    if not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\n")
-    first = getpass.getpass("Пароль: ")
-    if first != getpass.getpass("Ещё раз: "):
-        raise CommandError("Пароли не совпали. Повторите команду.")
-    return first
-
-
-def print_new_key(_settings: Settings, _arguments: argparse.Namespace) -> None:
-    """A key in the form ``CREDENTIALS_KEYS`` takes, named by the day."""
-    print(new_key(datetime.now(UTC).strftime("k%Y%m%d")))
 
 
 def sign_in(settings: Settings, arguments: argparse.Namespace) -> None:

@@ -7,21 +7,19 @@ from functools import partial
 
 from pydantic import ValidationError
 
+from app.compose_access import compose_access
 from app.core.crypto import SecretBox
 from app.core.database import Database
 from app.core.file_folder import FileFolder
 from app.core.limits import RateLimits
 from app.core.load_settings import SettingsError, refusal
-from app.core.passwords import Passwords
 from app.core.redis import RedisConnection
 from app.core.secrets import ServiceSecrets
 from app.core.servers import Servers
 from app.core.settings import Settings
-from app.core.tokens import SharedSecretTokens
 from app.crm.registry import CRM_KINDS
 from app.marketplaces.kwork.browser import KworkBrowser
 from app.outside.addresses import AddressGuard
-from app.services.authenticate import Authenticator, Login, TenantRules
 from app.services.backfill_connection import BackfillConnection
 from app.services.connect_account import ConnectAccount
 from app.services.container import Probe, Services
@@ -156,12 +154,7 @@ def compose(
     files = FileUseCases.of(settings, database)
     events = event_parts(database, secrets.box, settings)
     limits = RateLimits(servers.redis_url or None)
-    tokens = SharedSecretTokens(
-        secrets.secret_key,
-        issuer=settings.jwt_issuer,
-        audience=settings.jwt_audience,
-        minutes=settings.access_token_minutes,
-    )
+    access = compose_access(settings, secrets.secret_key, database, limits)
     clients = KworkClients(settings, browser, redis)
     accounts = ConnectAccount(database, secrets.box, clients, browser, settings)
     deliveries = PushDeliveries(
@@ -173,7 +166,6 @@ def compose(
     )
     exchange = ReadExchange(database, clients.signed_out)
     categories = RefreshCategories(database, clients.signed_out)
-    rules = TenantRules(settings.default_tenant_id, allow_default=settings.allow_default_tenant)
     tree, matching = Categories(database), MatchSearches(database, connectors)
     sync = Sync(
         database,
@@ -196,14 +188,10 @@ def compose(
     crm_stages = ReadCrmStages(database, connectors.connect, writes.ask)
     services = Services(
         database=database,
-        authenticator=Authenticator(database, tokens, rules),
-        login=Login(
-            database,
-            tokens,
-            Passwords(),
-            limits,
-            per_minute=settings.login_limit_per_minute,
-        ),
+        authenticator=access.authenticator,
+        login=access.login,
+        api_keys=access.api_keys,
+        audit=access.audit,
         categories=tree,
         accounts=accounts,
         push_leads=PushChosenLeads(database, connectors, deliveries),

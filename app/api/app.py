@@ -16,7 +16,9 @@ from app.api.edge import API_PREFIX, BodyLimit, Edge, Paths
 from app.api.rows import json_answer
 from app.api.v1 import (
     accounts,
+    api_keys,
     attachments,
+    audit,
     auth,
     chat,
     chat_writes,
@@ -87,6 +89,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
                 "Authorization",
                 "Content-Type",
                 "Last-Event-ID",
+                "X-API-Key",
                 settings.tenant_id_header,
                 "X-Request-ID",
             ],
@@ -104,6 +107,8 @@ def _add_routes(app: FastAPI) -> None:
         chat,
         accounts,
         auth,
+        api_keys,
+        audit,
         order_writes,
         chat_writes,
         gig_writes,

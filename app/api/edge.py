@@ -19,6 +19,7 @@ API_PREFIX = "/api/v1"
 EVENTS_PATH = "/crm/events/"
 """What follows it is a secret."""
 REQUEST_ID_HEADER = b"x-request-id"
+API_KEY_HEADER = b"x-api-key"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 
 _SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (

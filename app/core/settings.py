@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 Port = Annotated[int, Field(ge=1, le=65535)]
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
 _POSTGRES = ("postgresql://", "postgres://")
+_ALGORITHMS = frozenset({"HS256", "RS256", "ES256", "EdDSA"})
 _REDIS = ("redis://", "rediss://", "unix://")
 
 
@@ -41,6 +42,16 @@ class Settings(BaseSettings):
     credentials_keys: SecretStr | None = None
     jwt_issuer: str = "kwork-service"
     jwt_audience: str | None = None
+    jwt_gateway_issuer: str | None = None
+    """``iss`` of the gateway's tokens; unset, theirs have none (or ``jwt_issuer`` with the shared secret)."""
+    jwt_algorithms: Annotated[list[str], NoDecode] = Field(
+        default_factory=lambda: ["HS256", "RS256", "ES256", "EdDSA"]
+    )
+    """Those with public keys count only where ``jwt_jwks_url`` is set."""
+    jwt_jwks_url: str | None = None
+    jwt_jwks_seconds: Annotated[float, Field(ge=60, le=86_400)] = 600.0
+    """How long the gateway's keys are kept before they are read again."""
+    jwt_leeway_seconds: Annotated[float, Field(ge=0, le=300)] = 5.0
     access_token_minutes: Annotated[int, Field(ge=1, le=24 * 60)] = 60
 
     tenant_id_header: str = "X-Tenant-ID"
@@ -78,6 +89,9 @@ class Settings(BaseSettings):
     """Of the addresses that tenants set; ``crm_api_url`` needs no leave."""
     crm_allowed_hosts: Annotated[list[str], NoDecode] = Field(default_factory=list)
     api_gateway_url: str | None = None
+    gateway_introspection: bool = False
+    """Whether ``POST {api_gateway_url}/auth/verify`` has to agree to each token of the gateway."""
+    introspection_seconds: Annotated[float, Field(ge=0, le=300)] = 10.0
 
     kwork_web_url: str = KWORK_WEB_URL
     kwork_api_url: str = "https://api.kwork.ru"
@@ -136,7 +150,9 @@ class Settings(BaseSettings):
     login_limit_per_minute: Annotated[int, Field(ge=1)] = 10
     cors_origins: Annotated[list[str], NoDecode] = Field(default_factory=list)
 
-    @field_validator("cors_origins", "webhook_allowed_hosts", "crm_allowed_hosts", mode="before")
+    @field_validator(
+        "cors_origins", "webhook_allowed_hosts", "crm_allowed_hosts", "jwt_algorithms", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         return (
@@ -154,7 +170,21 @@ class Settings(BaseSettings):
                     raise ValueError("нужны имена, адреса или сети через запятую") from None
         return value
 
-    @field_validator("kwork_web_url", "kwork_api_url", "crm_api_url", "api_gateway_url")
+    @field_validator("jwt_algorithms")
+    @classmethod
+    def _known_algorithms(cls, value: list[str]) -> list[str]:
+        if not value or set(value) - _ALGORITHMS:
+            raise ValueError(f"нужны через запятую: {', '.join(sorted(_ALGORITHMS))}")
+        return value
+
+    @field_validator("gateway_introspection")
+    @classmethod
+    def _somebody_to_ask(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("api_gateway_url") is None:
+            raise ValueError("нужен API_GATEWAY_URL: спрашивать о токенах некого")
+        return value
+
+    @field_validator("kwork_web_url", "kwork_api_url", "crm_api_url", "api_gateway_url", "jwt_jwks_url")
     @classmethod
     def _web_address(cls, value: str | None) -> str | None:
         if value is None:

@@ -112,7 +112,8 @@ class DueStreams:
     async def followed(self) -> list[tuple[str, UUID]]:
         """Accounts that may be read now: tenant and id."""
         rows = await self._connection.fetch(
-            "SELECT tenant_id, account_id FROM account_schedule WHERE stream = 'news' ORDER BY account_id"
+            "SELECT tenant_id, account_id FROM account_schedule WHERE stream = 'news' "
+            "AND tenant_id NOT IN (SELECT id FROM tenants WHERE disabled_at IS NOT NULL) ORDER BY account_id"
         )
         return [(row["tenant_id"], row["account_id"]) for row in rows]
 
@@ -155,6 +156,7 @@ WITH due AS (
     FROM account_schedule s
     WHERE s.next_at <= now() AND (s.stream = ANY ($1::text[]) OR s.hint IS NOT NULL)
       AND (s.queued_at IS NULL OR s.queued_at < now() - make_interval(secs => $4))
+      AND s.tenant_id NOT IN (SELECT id FROM tenants WHERE disabled_at IS NOT NULL)
 ), outstanding AS (
     SELECT tenant_id, count(*) AS n FROM account_schedule
     WHERE queued_at >= now() - make_interval(secs => $4) GROUP BY tenant_id

@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from app.core.database import Database
-from app.services.authenticate import Authenticator, Login
+from app.services.authenticate import Authenticator
 from app.services.connect_account import ConnectAccount
 from app.services.event_streams import EventStreams
 from app.services.files import Files
+from app.services.log_in import Login
 from app.services.manage_connections import ManageConnections
+from app.services.manage_keys import ManageKeys
 from app.services.manage_mapping import ManageMapping
 from app.services.manage_searches import ManageSearches
 from app.services.manage_webhooks import ManageWebhooks
 from app.services.preview_delivery import PreviewDelivery
 from app.services.read_attachments import ReadAttachments
+from app.services.read_audit import ReadAudit
 from app.services.read_categories import Categories
 from app.services.receive_files import ReceiveFiles
 from app.services.sync_history import SyncHistory
@@ -103,6 +106,8 @@ class Services:
     database: Database
     authenticator: Authenticator
     login: Login
+    api_keys: ManageKeys
+    audit: ReadAudit
     categories: Categories
     accounts: ConnectAccount
     push_leads: PushLeads

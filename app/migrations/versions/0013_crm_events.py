@@ -7,7 +7,7 @@ from alembic import op
 from app.migrations.script import isolate_tenants, run_beside
 
 revision = "0013"
-down_revision = "0008"
+down_revision = "0016"
 branch_labels = None
 depends_on = None
 
