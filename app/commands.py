@@ -131,6 +131,8 @@ async def _serve(settings: Settings) -> None:
                 app,
                 log_config=None,
                 timeout_graceful_shutdown=_DRAIN_SECONDS,
+                timeout_keep_alive=settings.keep_alive_seconds,
+                forwarded_allow_ips=settings.trusted_proxies,
                 server_header=False,
                 lifespan="off",
                 ws="none",

@@ -47,12 +47,17 @@ class Access(SecurityBase):
 async def admitted(request: Request) -> Caller:
     """The caller by the request's ``Authorization`` and tenant header."""
     services = await services_of(request)
-    named = header_values(request.scope, request.app.state.tenant_header)
-    if len(set(named)) > 1:
+    named = _named_tenants(header_values(request.scope, request.app.state.tenant_header))
+    if len(named) > 1:
         raise Forbidden("Заголовок с тенантом повторён с разными значениями.", code="tenant_mismatch")
     return await services.authenticator.admit(
-        request.headers.get("authorization"), named[0].strip() if named and named[0].strip() else None
+        request.headers.get("authorization"), next(iter(named), None)
     )
+
+
+def _named_tenants(values: list[str]) -> set[str]:
+    """Gateways repeat a header that came with the request, or join both by a comma, which no tenant's id contains."""
+    return {name.strip() for value in values for name in value.split(",") if name.strip()}
 
 
 def role_too_low(needed: Role) -> Forbidden:
