@@ -109,5 +109,3 @@ def pieces(data: bytes, size: int = 1000) -> Any:
     """A body without a length."""
     for start in range(0, len(data), size):
         yield data[start : start + size]
-
-

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
+import re
 import socket
-from collections.abc import Iterator
-from typing import Any
-from urllib.parse import quote, urlsplit
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from urllib.parse import quote, urljoin, urlsplit
 
 import httpx2
 import pytest
@@ -15,8 +18,9 @@ import pytest
 from tests.gateway import PREFIX, SECRET, Caller, Gateway, pieces, seen, token
 from tests.service import Service
 from tests.stand import Stand
-from tests.streams import SseParser
+from tests.streams import Frame, SseParser
 
+PATIENCE_SECONDS = 30.0
 HABITS = [
     (),
     ("adds-slash",),
@@ -106,7 +110,10 @@ def test_a_body_means_the_same_however_it_is_written_anew(
     made = through.ask("POST", "/searches", *habits, json=SEARCH)
     assert made.status_code == 201, made.text
     kept = direct.ask("GET", f"/searches/{made.json()['id']}").json()
-    assert (kept["name"], kept["filters"]["words"]["any"]) == (SEARCH["name"], ["бот", "tele\tgram", 'кавы"чки'])
+    assert (kept["name"], kept["filters"]["words"]["any"]) == (
+        SEARCH["name"],
+        ["бот", "tele\tgram", 'кавы"чки'],
+    )
     renamed = through.ask("PUT", f"/searches/{kept['id']}", *habits, json={**SEARCH, "name": "Ещё раз"})
     assert (renamed.status_code, renamed.json()["name"]) == (200, "Ещё раз")
     assert through.ask("DELETE", f"/searches/{kept['id']}", *habits).status_code == 204
@@ -232,17 +239,141 @@ def test_events_come_through_as_they_happen_and_end_with_their_reader(
     """More readers in turn than may listen at once: each is gone at the service when it is gone at the gateway."""
     body = {"title": "Студия", "login": "seller@example.com", "sign_in": False}
     account = direct.ask("POST", "/accounts", json=body).json()["id"]
-    for number in range(4):
-        headers = {"X-Habits": "compresses"} if not isinstance_real(through) else {}
-        with through.client.stream("GET", "/events", headers=headers) as answer:
-            while answer.status_code == 429:
-                pytest.fail("the reader before this one still counts")
-            assert answer.headers["content-type"].startswith("text/event-stream")
+    for number in range(5):
+        with listening(through, "compresses" if number % 2 else "forwards-hop-by-hop") as answer:
             parser, chunks = SseParser(), answer.iter_bytes()
             while parser.retry is None:
                 parser.feed(next(chunks))
             direct.ask("POST", f"/accounts/{account}/pause", json={"paused": number % 2 == 0})
-            frames: list[Any] = []
+            frames: list[Frame] = []
             while not frames:
                 frames += parser.feed(next(chunks))
             assert frames[0].name == "account.state_changed"
+
+
+# Files -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("habits", [(), ("forwards-hop-by-hop", "adds-slash")], ids="+".join)
+def test_a_big_file_goes_up_and_comes_down_unchanged(
+    through: Caller, direct: Caller, habits: tuple[str, ...]
+) -> None:
+    content = b"PK\x03\x04" + random.Random(7).randbytes(12_000_000)
+    form = {"files": ("Макет «финал».zip", content, "application/zip")}
+    sent = through.ask("POST", "/files", *habits, files=form)
+    assert sent.status_code == 201, sent.text
+    [kept] = sent.json()["items"]
+    assert (kept["name"], kept["sha256"]) == ("Макет «финал».zip", hashlib.sha256(content).hexdigest())
+    unnamed = through.ask("POST", f"/files?name={quote('без длины.zip')}", content=pieces(content, 65536))
+    assert unnamed.json()["items"][0]["sha256"] == kept["sha256"]
+    same = {"headers": {"X-Request-ID": "compare-0001"}}
+    given = through.ask("GET", f"/files/{kept['id']}/content", *habits, **same)
+    assert seen(given) == seen(direct.ask("GET", f"/files/{kept['id']}/content", **same))
+    assert given.content == content
+
+
+def test_an_upload_whose_client_leaves_is_not_kept(
+    gateway: Gateway, service: Service, through: Caller
+) -> None:
+    user = f"Authorization: {through.client.headers['authorization']}"
+    start = [
+        f"POST {PREFIX}/files?name=a.zip",
+        user,
+        "Content-Type: application/zip",
+        "Content-Length: 9000000",
+    ]
+    before = kept_bytes(service)
+    with raw(gateway, *start) as sent:
+        sent.sendall(b"PK\x03\x04" + bytes(3_000_000))
+        until(lambda: kept_bytes(service) > before)
+    until(lambda: kept_bytes(service) == before)
+    assert through.ask("GET", "/files").json()["items"] == []
+
+
+# What is told about addresses ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("habits", [(), ("adds-slash",), ("cuts-slash",), ("keeps-prefix",)], ids="+".join)
+@pytest.mark.parametrize("path", ["/docs", "/docs/"])
+def test_the_documentation_works_behind_the_prefix(
+    through: Caller, path: str, habits: tuple[str, ...]
+) -> None:
+    page = through.ask("GET", path, *habits)
+    assert page.status_code == 200
+    named = re.findall(r"(?:src|href)=\"([^\"]+)\"|url: '([^']+)'", page.text)
+    places = {urljoin(str(page.url), one or other) for one, other in named}
+    assert {place.rpartition("/")[2] for place in places} == {
+        "swagger-ui-bundle.js", "swagger-ui.css", "favicon.png", "openapi.json",
+    }  # fmt: skip
+    for place in places:
+        assert urlsplit(place).path.startswith(f"{PREFIX}/"), place
+        assert httpx2.get(place).status_code == 200, place
+
+
+def test_the_document_names_the_gateways_addresses_and_they_answer(through: Caller) -> None:
+    document = through.ask("GET", "/openapi.json").json()
+    assert document["servers"] == [{"url": PREFIX}]
+    plain = [path for path, item in document["paths"].items() if "get" in item and "{" not in path]
+    assert len(plain) > 15
+    for path in set(plain) - {"/events"}:
+        assert through.ask("GET", path).status_code != 404, path
+
+
+def test_a_wrong_address_is_told_where_the_right_ones_are(through: Caller) -> None:
+    assert f"{PREFIX}/docs" in through.ask("GET", "/nowhere").json()["detail"]
+
+
+# By hand ---------------------------------------------------------------------------------------------
+
+
+def raw(gateway: Gateway, request: str, *headers: str) -> socket.socket:
+    """A connection on which this head was sent."""
+    sent = socket.create_connection(("127.0.0.1", gateway.port), timeout=60)
+    sent.sendall("\r\n".join([f"{request} HTTP/1.1", "Host: gateway", *headers, "", ""]).encode())
+    return sent
+
+
+def described(body: bytes) -> list[str]:
+    """Headers of that JSON body, of a user of a tenant of its own."""
+    return [
+        f"Authorization: Bearer {token('by-hand')}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+    ]
+
+
+def read_until(sent: socket.socket, end: bytes) -> bytes:
+    found = b""
+    while not found.endswith(end):
+        byte = sent.recv(1)
+        assert byte, found
+        found += byte
+    return found
+
+
+@contextmanager
+def listening(caller: Caller, *habits: str) -> Iterator[httpx2.Response]:
+    """The stream of events; a reader that has just left may still count for a moment."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        with caller.client.stream("GET", "/events", headers={"X-Habits": ", ".join(habits)}) as answer:
+            if "x-unknown-habit" in answer.headers:
+                habits = ()
+            elif answer.status_code == 200:
+                yield answer
+                return
+            assert time.monotonic() < deadline, answer.status_code
+        time.sleep(0.02)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def kept_bytes(service: Service) -> int:
+    """On the service's disk, of whole and of half files."""
+    files = service.folder / "data" / "files"
+    return sum(path.stat().st_size for path in files.rglob("*") if path.is_file())

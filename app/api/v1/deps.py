@@ -50,9 +50,7 @@ async def admitted(request: Request) -> Caller:
     named = _named_tenants(header_values(request.scope, request.app.state.tenant_header))
     if len(named) > 1:
         raise Forbidden("Заголовок с тенантом повторён с разными значениями.", code="tenant_mismatch")
-    return await services.authenticator.admit(
-        request.headers.get("authorization"), next(iter(named), None)
-    )
+    return await services.authenticator.admit(request.headers.get("authorization"), next(iter(named), None))
 
 
 def _named_tenants(values: list[str]) -> set[str]:
