@@ -30,6 +30,8 @@ from app.domain.errors import ServiceError
 from app.repositories.jobs import QUEUES
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from app.services.container import Probe
 
 log = structlog.get_logger(__name__)
@@ -132,21 +134,29 @@ async def _serve(settings: Settings) -> None:
     stopping = _Stopping()
     try:
         async with running_service(settings) as app:
-            config = uvicorn.Config(
-                app,
-                log_config=None,
-                timeout_graceful_shutdown=_DRAIN_SECONDS,
-                server_header=False,
-                lifespan="off",
-                ws="none",
+            server = stopping.server = _Server(
+                server_config(app, settings), at_shutdown=app.state.services.streams.close
             )
-            server = stopping.server = _Server(config, at_shutdown=app.state.services.streams.close)
             host, port = listening.getsockname()[:2]
             await _tell_what_is_missing(app.state.services.probes)
             log.info("serving", address=f"http://{host}:{port}", docs=f"http://{host}:{port}/docs")
             await server.serve(sockets=[listening])
     finally:
         listening.close()
+
+
+def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How the application is served, behind gateways as well."""
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        timeout_graceful_shutdown=_DRAIN_SECONDS,
+        timeout_keep_alive=settings.keep_alive_seconds,
+        forwarded_allow_ips=settings.trusted_proxies,
+        server_header=False,
+        lifespan="off",
+        ws="none",
+    )
 
 
 class _Server(uvicorn.Server):

@@ -64,9 +64,9 @@ def create_app(services: Services, settings: Settings) -> FastAPI:
     _add_routes(app)
     _add_front_page(app, settings)
     if settings.docs_enabled:
-        add_docs(app, TITLE, ("", API_PREFIX))
+        add_docs(app, TITLE, ("", API_PREFIX), root_path=settings.root_path)
     app.openapi = document_of(  # type: ignore[method-assign]
-        app, tenant_header=settings.tenant_id_header, root_path=settings.root_path.rstrip("/")
+        app, tenant_header=settings.tenant_id_header, root_path=settings.root_path
     )
     return app
 

@@ -26,8 +26,8 @@ _SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
-    (b"cache-control", b"no-store"),
 )
+_UNCACHED = (b"cache-control", b"no-store")
 _LOCKED = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 # Swagger UI comes from the service itself; the page starts it with a script of its own.
 _DOCS = (
@@ -67,7 +67,10 @@ class Edge:
             if message["type"] == "http.response.start":
                 started = True
                 _hide_secret(scope)
-                message["headers"] = [*message.get("headers", ()), *_SECURITY_HEADERS, *added]
+                given = [*message.get("headers", ())]
+                if not any(name == b"cache-control" for name, _ in given):
+                    given.append(_UNCACHED)
+                message["headers"] = [*given, *_SECURITY_HEADERS, *added]
             await send(message)
 
         try:
@@ -84,7 +87,7 @@ class Paths:
 
     def __init__(self, app: ASGIApp, *, root_path: str) -> None:
         self._app = app
-        self._root = root_path.rstrip("/")
+        self._root = root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Rewrites the path in place, without a redirect."""

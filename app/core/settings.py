@@ -18,6 +18,7 @@ _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,250}[a-z0-9_])?")
 ROOT = Path(__file__).resolve().parents[2]
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
 _POSTGRES = ("postgresql://", "postgres://")
 _ALGORITHMS = frozenset({"HS256", "RS256", "ES256", "EdDSA"})
@@ -35,6 +36,11 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     debug: bool = False
     root_path: str = ""
+    """Where a gateway shows ``/api/v1``: begins with a slash, ends without one."""
+    trusted_proxies: Annotated[list[str], NoDecode] = Field(default_factory=lambda: ["127.0.0.1"])
+    """Whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed."""
+    keep_alive_seconds: Annotated[int, Field(ge=1, le=3600)] = 75
+    """How long an idle connection stays open: longer than gateways keep theirs, or they meet a closed one."""
     docs_enabled: bool = True
     max_body_bytes: Annotated[int, Field(ge=1024)] = 2 * 1024 * 1024
 
@@ -151,13 +157,34 @@ class Settings(BaseSettings):
     cors_origins: Annotated[list[str], NoDecode] = Field(default_factory=list)
 
     @field_validator(
-        "cors_origins", "webhook_allowed_hosts", "crm_allowed_hosts", "jwt_algorithms", mode="before"
+        "cors_origins",
+        "webhook_allowed_hosts",
+        "crm_allowed_hosts",
+        "jwt_algorithms",
+        "trusted_proxies",
+        mode="before",
     )
     @classmethod
     def _split(cls, value: object) -> object:
         return (
             [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: list[str]) -> list[str]:
+        try:
+            return [str(ip_network(entry, strict=False)) for entry in value]
+        except ValueError:
+            raise ValueError("нужны адреса или сети через запятую") from None
+
+    @field_validator("root_path")
+    @classmethod
+    def _path(cls, value: str) -> str:
+        path = value.rstrip("/")
+        if path and not _PATH.fullmatch(path):
+            raise ValueError("нужен путь вида /api/v1/kwork")
+        return path
 
     @field_validator("webhook_allowed_hosts", "crm_allowed_hosts")
     @classmethod

@@ -63,14 +63,17 @@ def require(caller: Caller, role: Role, *, changes: bool) -> None:
 async def admitted(request: Request) -> Caller:
     """The caller by the request's ``Authorization`` or ``X-API-Key``, and tenant header."""
     services = await services_of(request)
-    named = header_values(request.scope, request.app.state.tenant_header)
-    if len(set(named)) > 1:
+    named = _named_tenants(header_values(request.scope, request.app.state.tenant_header))
+    if len(named) > 1:
         raise Forbidden("Заголовок с тенантом повторён с разными значениями.", code="tenant_mismatch")
     return await services.authenticator.admit(
-        _only(request, b"authorization"),
-        named[0].strip() if named and named[0].strip() else None,
-        _only(request, API_KEY_HEADER),
+        _only(request, b"authorization"), next(iter(named), None), _only(request, API_KEY_HEADER)
     )
+
+
+def _named_tenants(values: list[str]) -> set[str]:
+    """Gateways repeat a header that came with the request, or join both by a comma, which no tenant's id contains."""
+    return {name.strip() for value in values for name in value.split(",") if name.strip()}
 
 
 def _only(request: Request, name: bytes) -> str | None:
