@@ -76,7 +76,7 @@ def _complain(sentence: str) -> int:
 
 def serve(settings: Settings, _arguments: argparse.Namespace) -> None:
     """The API and its background work, until SIGTERM or Ctrl+C."""
-    configure_logging(settings.log_level, settings.log_dir)
+    configure_logging(settings)
     with asyncio.Runner(loop_factory=loop_factory()) as runner, suppress(asyncio.CancelledError):
         runner.run(_serve(settings))
 
@@ -86,7 +86,7 @@ def work(settings: Settings, arguments: argparse.Namespace) -> None:
     queues = _queues(arguments.queues)
     if arguments.concurrency is not None and not 1 <= arguments.concurrency <= _MOST_CONCURRENCY:
         raise CommandError(f"--concurrency: нужно число от 1 до {_MOST_CONCURRENCY}.")
-    configure_logging(settings.log_level, settings.log_dir)
+    configure_logging(settings)
     with asyncio.Runner(loop_factory=loop_factory()) as runner, suppress(asyncio.CancelledError):
         runner.run(_work(settings, queues, arguments.concurrency))
 
@@ -130,6 +130,7 @@ async def _serve(settings: Settings) -> None:
             config = uvicorn.Config(
                 app,
                 log_config=None,
+                access_log=False,
                 timeout_graceful_shutdown=_DRAIN_SECONDS,
                 server_header=False,
                 lifespan="off",

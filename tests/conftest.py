@@ -20,4 +20,5 @@ pytest_plugins = [
     "tests.sync_bed",
     "tests.news_bed",
     "tests.search_bed",
+    "tests.logs",
 ]

@@ -12,6 +12,7 @@ from app.api import problems
 from app.api.describe import document_of
 from app.api.docs import add_docs
 from app.api.edge import API_PREFIX, BodyLimit, Edge, Paths
+from app.api.observe import Observed
 from app.api.rows import json_answer
 from app.api.v1 import (
     accounts,
@@ -92,6 +93,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
             expose_headers=["X-Request-ID", "Retry-After"],
         )
     app.add_middleware(Edge, on_error=problems.internal_error)
+    app.add_middleware(Observed)
 
 
 def _add_routes(app: FastAPI) -> None:

@@ -6,7 +6,7 @@ import logging
 import re
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
@@ -54,6 +54,15 @@ class Settings(BaseSettings):
     file_upload_seconds: Annotated[float, Field(gt=0)] = 900.0
     log_dir: Path = Path("logs")
     log_level: str = "INFO"
+    log_files: bool = True
+    """False: everything goes to stdout only."""
+    log_format: Literal["json", "text"] = "json"
+    log_file_mb: Annotated[float, Field(gt=0)] = 10.0
+    """In MiB; a file is turned over before it grows larger, and every day (UTC)."""
+    log_files_kept: Annotated[int, Field(ge=0, le=1000)] = 14
+    """Older files of each log."""
+    log_lines_per_second: Annotated[int, Field(ge=0)] = 200
+    """Of one logger at one level; more are dropped and counted. 0: all are written."""
 
     database_url: SecretStr | None = None
     postgres_host: str | None = None

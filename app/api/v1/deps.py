@@ -9,6 +9,7 @@ from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 
 from app.api.edge import header_values
+from app.core.logging import bind_ids
 from app.core.settings import Settings
 from app.domain.access import Caller, Role
 from app.domain.errors import Forbidden
@@ -50,9 +51,12 @@ async def admitted(request: Request) -> Caller:
     named = header_values(request.scope, request.app.state.tenant_header)
     if len(set(named)) > 1:
         raise Forbidden("Заголовок с тенантом повторён с разными значениями.", code="tenant_mismatch")
-    return await services.authenticator.admit(
+    caller = await services.authenticator.admit(
         request.headers.get("authorization"), named[0].strip() if named and named[0].strip() else None
     )
+    request.state.caller = caller
+    bind_ids(tenant=caller.tenant_id, user=caller.subject)
+    return caller
 
 
 def role_too_low(needed: Role) -> Forbidden:
