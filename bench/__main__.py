@@ -12,6 +12,7 @@ from app.commands import loop_factory
 BENCHES = {
     "faults": "bench.faults",
     "freshness": "bench.freshness",
+    "log-noise": "bench.log_noise",
     "main-path": "bench.main_path",
     "scale": "bench.scale",
     "sync": "bench.sync",

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from structlog.contextvars import get_contextvars
 
-from app.core.log_cap import lost, tell_floods
+from app.core.log_cap import lost, open_again, take_floods
 from app.core.os_words import why
 
 log = logging.getLogger(__name__)
@@ -23,6 +23,7 @@ CAPACITY = 20_000
 TELL_SECONDS = 10.0
 RETRY_SECONDS = 1.0
 _AT_ONCE = 200
+_SECOND = 1.0
 _STOP_SECONDS = 2.0
 
 
@@ -128,16 +129,20 @@ class LogWriter:
                 outlet.write(taken)
 
     def _run(self) -> None:
-        tell_at = time.monotonic() + TELL_SECONDS
+        second_at = tell_at = 0.0
         ended = False
         while not ended:
-            batch = self._batch(max(0.0, tell_at - time.monotonic()))
+            batch = self._batch(_SECOND)
             ended = None in batch
             with suppress(Exception):  # the thread outlives whatever a line does
                 self.write([record for record in batch if record is not None])
-            if ended or time.monotonic() >= tell_at:
+            now = time.monotonic()
+            if now >= second_at:
+                open_again()
+                second_at = now + _SECOND
+            if ended or now >= tell_at:
                 self.tell()
-                tell_at = time.monotonic() + TELL_SECONDS
+                tell_at = now + TELL_SECONDS
         self.write([record for record in self._batch(0.0) if record is not None])
 
     def _batch(self, seconds: float) -> list[logging.LogRecord | None]:
@@ -150,7 +155,7 @@ class LogWriter:
 
     def tell(self) -> None:
         """Once in a while, what was dropped meanwhile; the line waits in the queue as any other."""
-        for name, level, dropped in tell_floods():
+        for name, level, dropped in take_floods():
             _told("log_lines_over_the_cap", of_logger=name, of_level=level, dropped=dropped)
         if self._behind:
             behind, self._behind = self._behind, 0

@@ -20,7 +20,7 @@ from typing import Any, TextIO
 import orjson
 import structlog
 
-from app.core.log_cap import CappedLogger, set_cap
+from app.core.log_cap import CappedLogger, cut, set_cap
 from app.core.log_files import LogFile
 from app.core.log_writer import LogWriter, Outlet, QueueingHandler, complain
 from app.core.os_words import why
@@ -56,7 +56,7 @@ def configure_logging(settings: Settings) -> None:
             structlog.processors.format_exc_info,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        logger_factory=structlog.stdlib.LoggerFactory(),  # makes another class of loggers the usual one
         wrapper_class=_capped(level),
         cache_logger_on_first_use=True,
     )
@@ -101,18 +101,8 @@ def renderer(log_format: str) -> Callable[[logging.LogRecord], str]:
 def _capped(level: int) -> Any:
     """structlog's filtering logger; a flood is cut before its line is made."""
     base: Any = structlog.make_filtering_bound_logger(level)
-    cut = {name: _cut(getattr(base, name), number) for name, number in _LEVELS.items() if number >= level}
-    return type("CappedBoundLogger", (base,), cut)
-
-
-def _cut(method: Any, level: int) -> Any:
-    def capped(self: Any, event: str, *args: Any, **fields: Any) -> Any:
-        logger = self._logger
-        if isinstance(logger, CappedLogger) and logger.overflows(level):
-            return None
-        return method(self, event, *args, **fields)
-
-    return capped
+    methods = {name: cut(getattr(base, name), number) for name, number in _LEVELS.items() if number >= level}
+    return type("CappedBoundLogger", (base,), methods)
 
 
 _LEVELS = {

@@ -13,7 +13,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from app.core.log_cap import lost
+from app.core.log_cap import flooded, lost
 
 REGISTRY = CollectorRegistry()
 """Of this process."""
@@ -72,7 +72,7 @@ class _LostLines(Collector):
             "Log lines never written: over the cap (flood), the writer behind (queue), no room (write).",
             labels=("reason",),
         )
-        for reason, number in lost.items():
+        for reason, number in {**lost, "flood": flooded()}.items():
             family.add_metric((reason,), number)
         yield family
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import structlog
 
-from app.core.log_cap import CappedLogger, lost
+from app.core.log_cap import CappedLogger, flooded, lost
 from app.core.log_files import LogFile
 from app.core.log_writer import LogWriter, Outlet
 from app.core.logging import ACCESS, about, renderer, stop_logging
@@ -118,14 +118,14 @@ def record(message: object) -> logging.LogRecord:
 
 def test_a_flood_is_cut_counted_and_told_while_others_are_heard(logs: Logs) -> None:
     logs.configure(log_lines_per_second=50)
-    before = lost["flood"]
+    before = flooded()
     for number in range(1000):
         slog.warning("noise", number=number)
         log.info("plain noise %s", number)
     slog.error("the one that matters")
     lines = logs.lines()
     written = [line for line in lines if "noise" in line["event"]]
-    dropped = lost["flood"] - before
+    dropped = flooded() - before
     assert len(written) + dropped == 2000
     # The loop may reach into the next seconds.
     assert 100 <= len(written) <= 1000
