@@ -8,7 +8,7 @@ from importlib import import_module
 from fastapi import APIRouter, FastAPI, Response
 from starlette.middleware.cors import CORSMiddleware
 
-from app.api import problems
+from app.api import metrics, problems
 from app.api.describe import document_of
 from app.api.docs import add_docs
 from app.api.edge import API_PREFIX, BodyLimit, Edge, Paths
@@ -124,6 +124,7 @@ def _add_routes(app: FastAPI) -> None:
     if importlib.util.find_spec("app.api.v1.crm_sync"):
         api.include_router(import_module("app.api.v1.crm_sync").router)
     app.include_router(api)
+    app.include_router(metrics.router)
     app.include_router(health.router)
     app.include_router(health.router, prefix=API_PREFIX, include_in_schema=False)
 

@@ -11,7 +11,7 @@ import atexit
 import json
 import logging
 import sys
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,13 +38,20 @@ _writers: list[LogWriter] = []
 
 
 def about(**ids: object) -> AbstractContextManager[None]:
-    """Lines logged inside, in whatever is awaited there, carry these ids: ``tenant``, ``account``, ``run``, ``write``."""
-    return structlog.contextvars.bound_contextvars(**{name: str(value) for name, value in ids.items()})
+    """Lines logged inside, in whatever is awaited there, carry these ids: ``tenant``, ``account``, ``run``, ``write``.
+
+    ``None`` is left out.
+    """
+    return structlog.contextvars.bound_contextvars(**_told(ids))
 
 
 def bind_ids(**ids: object) -> None:
     """As ``about``, until the end of the task: for what is learnt on the way."""
-    structlog.contextvars.bind_contextvars(**{name: str(value) for name, value in ids.items()})
+    structlog.contextvars.bind_contextvars(**_told(ids))
+
+
+def _told(ids: Mapping[str, object]) -> dict[str, str]:
+    return {name: str(value) for name, value in ids.items() if value is not None}
 
 
 def configure_logging(settings: Settings) -> None:

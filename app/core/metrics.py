@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
@@ -34,7 +34,10 @@ ORDERS_PROCESSED = Counter(
     registry=REGISTRY,
 )
 LEADS_CREATED = Counter(
-    "kwork_leads_created_total", "Leads that a CRM made for us, by kind of CRM.", ("crm",), registry=REGISTRY
+    "kwork_leads_created_total",
+    "Leads made in a CRM, by its kind; adopted: found there after an unclear answer, or made by somebody else.",
+    ("crm", "outcome"),
+    registry=REGISTRY,
 )
 DELIVERIES_SETTLED = Counter(
     "kwork_deliveries_settled_total",
@@ -60,6 +63,9 @@ JOBS_DONE = Counter(
     ("task", "outcome"),
     registry=REGISTRY,
 )
+BROWSER_CONTEXTS = Gauge(
+    "kwork_browser_contexts", "Private contexts of the shared Chromium that are lent now.", registry=REGISTRY
+)
 
 
 class _LostLines(Collector):
@@ -78,6 +84,27 @@ class _LostLines(Collector):
 
 
 REGISTRY.register(_LostLines())
+
+_MOST_CODES = 100
+_codes: set[str] = set()
+
+
+def reading_failed(stream: str, code: str | None) -> None:
+    """A reading or run ended with that stable code. Beyond a hundred of them the rest is ``other``."""
+    code = code or "unknown"
+    if code not in _codes:
+        if len(_codes) >= _MOST_CODES:
+            code = "other"
+        _codes.add(code)
+    SYNC_ERRORS.labels(stream, code).inc()
+
+
+def orders_processed(kind: str, *, new: int, changed: int, unchanged: int) -> None:
+    """``kind``: ``project`` or ``order``; what a stored page held."""
+    for outcome, number in (("new", new), ("changed", changed), ("unchanged", unchanged)):
+        if number:
+            ORDERS_PROCESSED.labels(kind, outcome).inc(number)
+
 
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 _children: dict[tuple[str, str, int], Histogram] = {}

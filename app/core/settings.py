@@ -64,6 +64,14 @@ class Settings(BaseSettings):
     log_lines_per_second: Annotated[int, Field(ge=0)] = 200
     """Of one logger at one level; more are dropped and counted. 0: all are written."""
 
+    metrics_enabled: bool = True
+    metrics_token: SecretStr | None = None
+    """None: whoever reaches the port may read ``/metrics``."""
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """Where a worker shows its own; 0: nowhere. The API shows its on its own port."""
+    metrics_tenants: Annotated[int, Field(ge=0, le=1000)] = 0
+    """So many tenants, those with most that waits, have figures of their own."""
+
     database_url: SecretStr | None = None
     postgres_host: str | None = None
     postgres_port: Port = 5432

@@ -22,6 +22,7 @@ from app.services.preview_delivery import PreviewDelivery
 from app.services.read_attachments import ReadAttachments
 from app.services.read_categories import Categories
 from app.services.read_crm_stages import ReadCrmStages
+from app.services.read_figures import ReadFigures
 from app.services.receive_files import ReceiveFiles
 from app.services.sync_history import SyncHistory
 from app.services.work_on_failures import WorkOnFailures
@@ -123,3 +124,4 @@ class Services:
     crm_stages: ReadCrmStages
     writes: WritesService
     probes: tuple[Probe, ...] = ()
+    figures: ReadFigures | None = None
