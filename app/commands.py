@@ -6,8 +6,8 @@ import argparse
 import asyncio
 import signal
 import socket
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,7 +83,7 @@ def _complain(sentence: str) -> int:
 
 def serve(settings: Settings, _arguments: argparse.Namespace) -> None:
     """The API and its background work, until SIGTERM or Ctrl+C."""
-    configure_logging(settings.log_level, settings.log_dir)
+    configure_logging(settings)
     with asyncio.Runner(loop_factory=loop_factory()) as runner, suppress(asyncio.CancelledError):
         runner.run(_serve(settings))
 
@@ -93,7 +93,7 @@ def work(settings: Settings, arguments: argparse.Namespace) -> None:
     queues = _queues(arguments.queues)
     if arguments.concurrency is not None and not 1 <= arguments.concurrency <= _MOST_CONCURRENCY:
         raise CommandError(f"--concurrency: нужно число от 1 до {_MOST_CONCURRENCY}.")
-    configure_logging(settings.log_level, settings.log_dir)
+    configure_logging(settings)
     with asyncio.Runner(loop_factory=loop_factory()) as runner, suppress(asyncio.CancelledError):
         runner.run(_work(settings, queues, arguments.concurrency))
 
@@ -110,12 +110,39 @@ async def _work(settings: Settings, queues: tuple[str, ...], concurrency: int | 
     from app.bootstrap import running_worker  # noqa: PLC0415 - heavy; other commands do not need it
 
     stopping = _Stopping()
-    async with running_worker(settings, queues, concurrency):
+    async with _metrics_of_worker(settings), running_worker(settings, queues, concurrency):
         log.info(
             "working", queues=list(queues or QUEUES), concurrency=concurrency or settings.worker_concurrency
         )
         ended = stopping.ended = asyncio.Event()
         await ended.wait()
+
+
+@asynccontextmanager
+async def _metrics_of_worker(settings: Settings) -> AsyncIterator[None]:
+    """Shown on ``METRICS_PORT``, if one is set."""
+    if not settings.metrics_port:
+        yield
+        return
+    from app.api.metrics import WorkerPage  # noqa: PLC0415 - heavy; other commands do not need it
+
+    listening = _listen(settings.host, settings.metrics_port, port_setting="METRICS_PORT")
+    config = uvicorn.Config(
+        WorkerPage(settings),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        ws="none",
+    )
+    server = _Server(config, at_shutdown=lambda: None)
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    try:
+        yield
+    finally:
+        server.should_exit = server.force_exit = True
+        await serving
+        listening.close()
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -150,6 +177,7 @@ def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         log_config=None,
+        access_log=False,
         timeout_graceful_shutdown=_DRAIN_SECONDS,
         timeout_keep_alive=settings.keep_alive_seconds,
         forwarded_allow_ips=settings.trusted_proxies,
@@ -212,7 +240,7 @@ async def _tell_what_is_missing(probes: Sequence[Probe]) -> None:
             complain(probe.advice)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, port_setting: str = "PORT") -> socket.socket:
     """Taken before anything is started, so that a taken port leaves nothing half-done behind."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # The protocol named: asyncio sets TCP_NODELAY only then, and without it answers wait 40 ms.
@@ -225,7 +253,7 @@ def _listen(host: str, port: int) -> socket.socket:
         found.close()
         raise CommandError(
             f"Адрес {host}:{port} занять не удалось ({why(error)}). "
-            "Остановите программу, которая его держит, или укажите другие HOST и PORT в .env."
+            f"Остановите программу, которая его держит, или укажите другие HOST и {port_setting} в .env."
         ) from error
     return found
 

@@ -43,6 +43,7 @@ from app.services.read_attachments import ReadAttachments
 from app.services.read_categories import Categories
 from app.services.read_crm_stages import ReadCrmStages
 from app.services.read_exchange import ReadExchange
+from app.services.read_figures import ReadFigures
 from app.services.read_news import ReadNews
 from app.services.read_order_pages import ReadOrderPages
 from app.services.read_shared import ReadShared
@@ -216,6 +217,7 @@ def compose(
             Probe("redis", critical=False, check=redis.is_alive, advice=_WITHOUT_REDIS),
             Probe("chromium", critical=False, check=browser.is_available, advice=_WITHOUT_CHROMIUM),
         ),
+        figures=ReadFigures(database, tenants=settings.metrics_tenants),
     )
     return Parts(
         services,

@@ -13,6 +13,7 @@ BENCHES = {
     "api": "bench.api",
     "faults": "bench.faults",
     "freshness": "bench.freshness",
+    "log-noise": "bench.log_noise",
     "main-path": "bench.main_path",
     "scale": "bench.scale",
     "sync": "bench.sync",

@@ -50,6 +50,7 @@ from app.services.push_deliveries import PushDeliveries
 from app.services.read_attachments import ReadAttachments
 from app.services.read_categories import Categories
 from app.services.read_exchange import ReadExchange
+from app.services.read_figures import ReadFigures
 from app.services.refresh_categories import RefreshCategories
 from app.services.sync import Sync
 from app.services.sync_history import SyncHistory
@@ -248,6 +249,7 @@ def build_api(
         sync_history=SyncHistory(database, connectors),
         failures=WorkOnFailures(database),
         probes=(Probe("database", True, database_is_there),),
+        figures=ReadFigures(database, tenants=settings.metrics_tenants),
     )
     if app is None:
         app = create_app(services, settings)

@@ -21,4 +21,5 @@ pytest_plugins = [
     "tests.news_bed",
     "tests.search_bed",
     "tests.gateway",
+    "tests.logs",
 ]

@@ -9,10 +9,11 @@ from fastapi import APIRouter, FastAPI, Response
 from starlette.middleware.cors import CORSMiddleware
 
 from app import VERSION
-from app.api import problems
+from app.api import metrics, problems
 from app.api.describe import document_of
 from app.api.docs import add_docs
 from app.api.edge import API_PREFIX, BodyLimit, Edge, Paths
+from app.api.observe import Observed
 from app.api.rows import json_answer
 from app.api.v1 import (
     accounts,
@@ -96,6 +97,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
             expose_headers=["X-Request-ID", "Retry-After"],
         )
     app.add_middleware(Edge, on_error=problems.internal_error)
+    app.add_middleware(Observed)
 
 
 def _add_routes(app: FastAPI) -> None:
@@ -129,6 +131,7 @@ def _add_routes(app: FastAPI) -> None:
     if importlib.util.find_spec("app.api.v1.crm_sync"):
         api.include_router(import_module("app.api.v1.crm_sync").router)
     app.include_router(api)
+    app.include_router(metrics.router)
     app.include_router(health.router)
     app.include_router(health.router, prefix=API_PREFIX, include_in_schema=False)
 

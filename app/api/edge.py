@@ -13,6 +13,8 @@ import secrets
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.core.logging import about
+
 log = logging.getLogger(__name__)
 
 API_PREFIX = "/api/v1"
@@ -73,13 +75,14 @@ class Edge:
                 message["headers"] = [*given, *_SECURITY_HEADERS, *added]
             await send(message)
 
-        try:
-            await self._app(scope, receive, send_with_headers)
-        except Exception:
-            if started:
-                raise
-            log.exception("unexpected error", extra={"request_id": request_id.decode()})
-            await self._on_error(scope, receive, send_with_headers)
+        with about(request_id=request_id.decode()):
+            try:
+                await self._app(scope, receive, send_with_headers)
+            except Exception:
+                if started:
+                    raise
+                log.exception("unexpected error")
+                await self._on_error(scope, receive, send_with_headers)
 
 
 class Paths:

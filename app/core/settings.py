@@ -6,7 +6,7 @@ import logging
 import re
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
@@ -71,6 +71,23 @@ class Settings(BaseSettings):
     file_upload_seconds: Annotated[float, Field(gt=0)] = 900.0
     log_dir: Path = Path("logs")
     log_level: str = "INFO"
+    log_files: bool = True
+    """False: everything goes to stdout only."""
+    log_format: Literal["json", "text"] = "json"
+    log_file_mb: Annotated[float, Field(gt=0)] = 10.0
+    """In MiB; a file is turned over before it grows larger, and every day (UTC)."""
+    log_files_kept: Annotated[int, Field(ge=0, le=1000)] = 14
+    """Older files of each log."""
+    log_lines_per_second: Annotated[int, Field(ge=0)] = 200
+    """Of one logger at one level; more are dropped and counted. 0: all are written."""
+
+    metrics_enabled: bool = True
+    metrics_token: SecretStr | None = None
+    """None: whoever reaches the port may read ``/metrics``."""
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """Where a worker shows its own; 0: nowhere. The API shows its on its own port."""
+    metrics_tenants: Annotated[int, Field(ge=0, le=1000)] = 0
+    """So many tenants, those with most that waits, have figures of their own."""
 
     database_url: SecretStr | None = None
     postgres_host: str | None = None

@@ -24,6 +24,7 @@ from app.services.preview_delivery import PreviewDelivery
 from app.services.read_attachments import ReadAttachments
 from app.services.read_audit import ReadAudit
 from app.services.read_categories import Categories
+from app.services.read_figures import ReadFigures
 from app.services.receive_files import ReceiveFiles
 from app.services.sync_history import SyncHistory
 from app.services.take_crm_events import TakeCrmEvents
@@ -128,3 +129,4 @@ class Services:
     crm_events: TakeCrmEvents
     writes: WritesService
     probes: tuple[Probe, ...] = ()
+    figures: ReadFigures | None = None

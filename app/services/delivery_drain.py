@@ -16,6 +16,7 @@ from functools import partial
 from app.core.database import Database, TenantConnection
 from app.core.database_errors import DATABASE_DOWN
 from app.core.failpoints import failpoint
+from app.core.metrics import DELIVERIES_SETTLED, LEADS_CREATED
 from app.core.patience import when_database_is_back
 from app.core.together import all_or_none
 from app.domain.crm import CrmConnector, Entity
@@ -118,10 +119,18 @@ class Drain:
                 partial(self._save, claimed, [one for group in settled for one in group]),
                 seconds=LEASE_SECONDS,
             )
+            self._count(claimed[0].entity, [one for group in settled for one in group])
             failpoint("push.settled")
         finally:
             self._open[claimed[0].entity] -= 1
             self._one_closed.set()
+
+    def _count(self, entity: Entity, settled: Sequence[Settled]) -> None:
+        for one in settled:
+            if one.state in ("done", "parked"):
+                DELIVERIES_SETTLED.labels(entity.value, one.state).inc()
+            if entity is Entity.LEAD and one.outcome in ("created", "adopted"):
+                LEADS_CREATED.labels(self._connection.kind, one.outcome).inc()
 
     async def _claim(self, limit: int) -> list[Claimed]:
         """The next batch; none when nothing is due. Leads only when no contact is on its way any more, notes only when

@@ -14,6 +14,7 @@ from procrastinate import App, BaseRetryStrategy, JobContext, RetryDecision
 from procrastinate.jobs import Job
 
 from app.core.database import Database
+from app.core.logging import about
 from app.repositories.jobs import (
     CRM,
     EXCHANGE,
@@ -74,7 +75,8 @@ class Rooms:
             return
         self._taken[key] += 1
         try:
-            await work
+            with about(job=job.task, **ids_of(job.args)):
+                await work
         finally:
             self._taken[key] -= 1
             if not self._taken[key]:
@@ -83,6 +85,11 @@ class Rooms:
     async def _later(self, job: NewJob) -> None:
         async with self._database.shared() as connection:
             await Jobs(connection).defer(replace(job, delay=random.uniform(*_NO_ROOM_SECONDS)))  # noqa: S311
+
+
+def ids_of(args: Mapping[str, Any]) -> dict[str, Any]:
+    """A job's arguments as log lines name them: ``tenant``, ``account``, ``run``, ``connection``, ``stream``."""
+    return {name.removesuffix("_id"): value for name, value in args.items()}
 
 
 class Again(BaseRetryStrategy):
@@ -127,11 +134,13 @@ def job_app(work: Work, rooms: Rooms, forgotten: Callable[[int], None]) -> App:
 
     @app.task(name=READ_SHARED, queue=EXCHANGE, retry=again)
     async def read_shared(stream: str) -> None:
-        await work.shared.read(stream)
+        with about(job=READ_SHARED, stream=stream):
+            await work.shared.read(stream)
 
     @app.task(name=TIDY, queue=UPKEEP, retry=again)
     async def tidy(stream: str) -> None:
-        await work.shared.tidy(stream)
+        with about(job=TIDY, stream=stream):
+            await work.shared.tidy(stream)
 
     return app
 

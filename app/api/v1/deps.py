@@ -9,6 +9,7 @@ from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 
 from app.api.edge import API_KEY_HEADER, header_values
+from app.core.logging import bind_ids
 from app.core.settings import Settings
 from app.domain.access import Caller, Role, Scope
 from app.domain.errors import Forbidden, Unauthenticated
@@ -66,9 +67,12 @@ async def admitted(request: Request) -> Caller:
     named = _named_tenants(header_values(request.scope, request.app.state.tenant_header))
     if len(named) > 1:
         raise Forbidden("Заголовок с тенантом повторён с разными значениями.", code="tenant_mismatch")
-    return await services.authenticator.admit(
+    caller = await services.authenticator.admit(
         _only(request, b"authorization"), next(iter(named), None), _only(request, API_KEY_HEADER)
     )
+    request.state.caller = caller
+    bind_ids(tenant=caller.tenant_id, user=caller.subject)
+    return caller
 
 
 def _named_tenants(values: list[str]) -> set[str]:
