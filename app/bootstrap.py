@@ -45,7 +45,6 @@ async def running_service(settings: Settings) -> AsyncIterator[FastAPI]:
         )
         for work in background:
             stack.push_async_callback(_cancel, asyncio.create_task(work))
-        stack.push_async_callback(services.writes.stop)
         if settings.worker:
             await _start_work(stack, parts, settings, (), settings.worker_concurrency)
         yield create_app(services, settings)
@@ -58,7 +57,6 @@ async def running_worker(
     """A worker without the API. No ``queues``: all of them. Raises what ``running_service`` does."""
     async with AsyncExitStack() as stack:
         parts = await _parts(stack, settings, joined=True)
-        stack.push_async_callback(parts.services.writes.stop)  # moves of leads in the CRM cause writes
         await _start_work(stack, parts, settings, queues, concurrency or settings.worker_concurrency)
         yield
 
@@ -78,7 +76,7 @@ async def _parts(stack: AsyncExitStack, settings: Settings, *, joined: bool) -> 
     stack.push_async_callback(redis.close)
     browser = KworkBrowser(settings)
     stack.push_async_callback(browser.close)
-    return compose(
+    parts = compose(
         settings,
         secrets=secrets,
         database=database,
@@ -86,6 +84,10 @@ async def _parts(stack: AsyncExitStack, settings: Settings, *, joined: bool) -> 
         redis=redis,
         browser=browser,
     )
+    # The API sends leads, too (`create_leads=true`), and moves of leads in the CRM make a worker write to Kwork.
+    stack.push_async_callback(parts.services.writes.stop)
+    stack.push_async_callback(parts.work.deliveries.stop)
+    return parts
 
 
 async def _start_work(
@@ -95,7 +97,6 @@ async def _start_work(
         parts.work, queues=queues, concurrency=concurrency, stop_seconds=settings.worker_stop_seconds
     )
     await parts.work.schedule.prepare()
-    stack.push_async_callback(parts.work.deliveries.stop)
     if engine.reads_accounts:
         await stack.enter_async_context(follow_work(parts.work.database, parts.services.accounts, settings))
     await stack.enter_async_context(engine.running())
