@@ -59,7 +59,7 @@ def manage(api: Api) -> ManageUsers:
 # How often ---------------------------------------------------------------------------------------------
 
 
-class Knows(Passwords):
+class Nobody(Passwords):
     """Knows nobody, and costs nothing."""
 
     async def verify(self, password: str, hashed: str | None) -> bool:
@@ -69,7 +69,7 @@ class Knows(Passwords):
 def logins(database: Database, redis_url: str | None, per_minute: int = 5) -> Login:
     settings = settings_for_tests(login_limit_per_minute=per_minute)
     limits = RateLimits(redis_url)
-    return compose_access(settings, SECRET, database, limits, passwords=Knows(), step_seconds=0).login
+    return compose_access(settings, SECRET, database, limits, passwords=Nobody(), step_seconds=0).login
 
 
 async def tries(
@@ -145,7 +145,7 @@ async def test_refusals_leave_at_whole_steps_of_time(
     async def sleep(seconds: float) -> None:
         slept.append(round(seconds, 6))
 
-    class Slow(Knows):
+    class Slow(Nobody):
         async def verify(self, password: str, hashed: str | None) -> bool:
             clock[0] += 0.06
             return False
