@@ -12,6 +12,7 @@ import httpx2
 import pytest
 
 from app.core.database import Database
+from app.core.redaction import covered_text
 from app.services.admit_keys import KEY_PREFIX
 from app.services.manage_keys import MOST_KEYS
 from tests.api import Api, build_api, token
@@ -48,6 +49,13 @@ async def test_a_key_is_shown_once_and_kept_as_a_hash(api: Api, owner: asyncpg.C
     for answer in (listed, audit):
         assert key["key"] not in answer.text
         assert key["key"][12:] not in answer.text
+
+
+async def test_a_log_line_covers_a_key_and_leaves_its_beginning(api: Api) -> None:
+    key = await made(api)
+    for text in (f"refused {key['key']}", f"https://x/?k={key['key']}&a=1", f"'{key['key']}'"):
+        assert key["key"][12:] not in covered_text(text)
+    assert key["prefix"] in covered_text(f"key {key['prefix']} revoked")
 
 
 @pytest.mark.parametrize("header", ["Authorization", "X-API-Key"])
