@@ -32,7 +32,7 @@ _LOOKS_SECRET = re.compile(
 )
 """Long and of a token's alphabet, but neither a number nor a UUID."""
 _SECRET_PARAMETERS = frozenset({"code", "state", "key", "sign", "auth"})
-_QUIET = ("/health", "/metrics")
+_QUIET = ("/health", "/health/ready", "/metrics")
 """Asked by machines every few seconds; only what goes wrong there is worth a line."""
 
 

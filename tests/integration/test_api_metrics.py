@@ -204,7 +204,7 @@ async def test_machines_that_ask_every_few_seconds_leave_no_lines(
     api: Api, lines: list[dict[str, Any]]
 ) -> None:
     async with api.client() as client:
-        for path in ("/health", "/health/", "/api/v1/health", "/metrics"):
+        for path in ("/health", "/health/", "/api/v1/health", "/health/ready", "/metrics"):
             await client.get(path)
     assert lines == []
 

@@ -6,12 +6,8 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.api.metrics import page
@@ -27,13 +23,9 @@ from app.core.metrics import (
 )
 from app.repositories.figures import Figure
 from deploy.grafana.build import DASHBOARDS
-from deploy.grafana.panels import built, text
+from deploy.grafana.panels import text
+from tests.observed import PROMETHEUS, alerts, expressions, named
 from tests.stand import ROOT
-
-PROMETHEUS = ROOT / "deploy" / "prometheus"
-_FOREIGN = {"up"}
-"""Made by Prometheus itself."""
-_METRIC = re.compile(r"(?<![\w$\"=~{,])\b(?:kwork|process)_[a-z_]+|\bup\b(?=\{)")
 
 
 @pytest.fixture(scope="module")
@@ -62,27 +54,13 @@ def told() -> dict[str, set[str]]:
     return found
 
 
-def expressions() -> Iterable[tuple[str, str]]:
-    for name, dashboard in DASHBOARDS.items():
-        for panel in built(dashboard)["panels"]:
-            if panel["type"] != "row" and panel["datasource"]["type"] == "prometheus":
-                yield from ((f"{name}: {panel['title']}", target["expr"]) for target in panel["targets"])
-    for group in alerts()["groups"]:
-        yield from ((rule["alert"], rule["expr"]) for rule in group["rules"])
-
-
-def alerts() -> Any:
-    return yaml.safe_load((PROMETHEUS / "alerts.yml").read_text(encoding="utf-8"))
-
-
 @pytest.mark.parametrize(("where", "expression"), list(expressions()), ids=lambda value: str(value)[:60])
 def test_every_metric_and_label_asked_for_is_told(
     told: dict[str, set[str]], where: str, expression: str
 ) -> None:
-    names = set(_METRIC.findall(expression))
-    assert names, where
-    assert names - _FOREIGN <= told.keys()
-    known = {"instance", "job", "le"}.union(*(told[name] for name in names - _FOREIGN))
+    names = named(expression)
+    assert names <= told.keys()
+    known = {"instance", "job", "le"}.union(*(told[name] for name in names))
     grouped = re.findall(r"\b(?:by|without) \(([^)]*)\)", expression)
     matched = re.findall(r"[{,]\s*([a-z_]+)(?:=~|!~|!=|=)", expression)
     asked = {label.strip() for labels in grouped for label in labels.split(",")} | set(matched)
@@ -113,7 +91,7 @@ def test_panels_stand_beside_each_other(name: str) -> None:
 
 
 def test_every_alert_has_a_test_and_an_advice() -> None:
-    names = {rule["alert"] for group in alerts()["groups"] for rule in group["rules"]}
+    names = {rule["alert"] for rule in alerts()}
     cases = (PROMETHEUS / "alerts.test.yml").read_text(encoding="utf-8")
     advice = (ROOT / "docs" / "observability.md").read_text(encoding="utf-8")
     assert {name for name in names if cases.count(f'alertname="{name}"') < 2} == set()
@@ -128,6 +106,6 @@ def test_promtool_agrees(arguments: tuple[str, ...]) -> None:
     if promtool is None:
         pytest.skip("promtool is not installed: expressions were checked by name only, alerts were not run")
     ended = subprocess.run(
-        [promtool, *arguments], cwd=Path(PROMETHEUS), capture_output=True, text=True, timeout=60, check=False
+        [promtool, *arguments], cwd=PROMETHEUS, capture_output=True, text=True, timeout=60, check=False
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
