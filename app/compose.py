@@ -189,14 +189,16 @@ def compose(
         absent_after_seconds=settings.kwork_absent_after_seconds,
         hold_seconds=settings.kwork_write_hold_seconds,
     )
+    limits = RateLimits(redis if servers.redis_url else None)
     services = Services(
         database=database,
         authenticator=Authenticator(database, tokens, rules),
+        limits=limits,
         login=Login(
             database,
             tokens,
             Passwords(),
-            RateLimits(servers.redis_url or None),
+            limits,
             per_minute=settings.login_limit_per_minute,
         ),
         categories=tree,

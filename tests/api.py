@@ -160,6 +160,7 @@ def settings_for_tests(**changes: Any) -> Settings:
         "crm_allowed_hosts": ["127.0.0.1"],
         "kwork_mobile_key": SecretStr("app:key"),
         "kwork_requests_per_second": 0,
+        "rate_limit_per_minute": 1_000_000,
     }
     return Settings(_env_file=None, **{**given, **changes})
 
@@ -178,6 +179,7 @@ def build_api(
     accounts: ConnectAccount | None = None,
     stream_limits: StreamLimits = STREAM_LIMITS,
     app: FastAPI | None = None,
+    limits: RateLimits | None = None,
     **changes: Any,
 ) -> Api:
     """The application over that database; ``changes`` are settings. ``app``: one made before with such settings."""
@@ -217,12 +219,12 @@ def build_api(
 
     files = FileUseCases.of(settings, database)
     writes = writes_service(database, accounts, files.files, absent_after_seconds=0)
+    limits = limits or RateLimits(None)
     services = Services(
         database=database,
         authenticator=Authenticator(database, tokens, rules),
-        login=Login(
-            database, tokens, passwords, RateLimits(None), per_minute=settings.login_limit_per_minute
-        ),
+        limits=limits,
+        login=Login(database, tokens, passwords, limits, per_minute=settings.login_limit_per_minute),
         categories=Categories(database),
         accounts=accounts,
         push_leads=push_leads,

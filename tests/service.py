@@ -66,6 +66,7 @@ class Service:
             "KWORK_REQUESTS_PER_SECOND": "0",
             "KWORK_SIGN_IN_PAUSE_MINUTES": "0",
             "KWORK_SIGN_INS_PER_DAY": "1000",
+            "RATE_LIMIT_PER_MINUTE": "1000000",
             "CRM_API_URL": stand.crm,
             "CRM_API_KEY": stand.crm_key,
             "CRM_SEARCH_LAG_SECONDS": "0.5",

@@ -89,9 +89,9 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
                 settings.tenant_id_header,
                 "X-Request-ID",
             ],
-            expose_headers=["X-Request-ID", "Retry-After"],
+            expose_headers=["X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy"],
         )
-    app.add_middleware(Edge, on_error=problems.internal_error)
+    app.add_middleware(Edge, on_error=problems.internal_error, hsts_seconds=settings.hsts_seconds)
 
 
 def _add_routes(app: FastAPI) -> None:

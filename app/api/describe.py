@@ -21,6 +21,8 @@ Connects seller accounts of the freelance marketplace **Kwork.ru** to a multi-te
 * Roles: a *viewer* reads, an *operator* acts, an *admin* manages accounts.
 * Every error is `application/problem+json` with a stable `code`; `detail` is a Russian sentence for the operator.
 * Money is in roubles, moments are ISO 8601 in UTC. Lists are `{items, page, limit, total, next_cursor}`.
+* A user has `RATE_LIMIT_PER_MINUTE` requests in any minute, over all processes: every answer tells what is left
+  (`RateLimit`, `RateLimit-Policy`), 429 `too_many_requests` when to come back (`Retry-After`).
 * Another tenant's id answers exactly like one that does not exist.
 """
 
@@ -93,7 +95,7 @@ _EXAMPLES: dict[int, tuple[str, str, str]] = {
 
 def problems(*statuses: int, open_to_all: bool = False) -> dict[int | str, dict[str, Any]]:
     """``responses`` of a route: the named errors and those every route can have."""
-    always = (422, 500, 503) if open_to_all else (401, 403, 404, 422, 500, 503)
+    always = (422, 500, 503) if open_to_all else (401, 403, 404, 422, 429, 500, 503)
     return {status: _described(status) for status in sorted({*always, *statuses})}
 
 

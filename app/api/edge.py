@@ -44,9 +44,15 @@ class BodyTooLarge(HTTPException):
 class Edge:
     """The outermost layer of ours."""
 
-    def __init__(self, app: ASGIApp, *, on_error: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, on_error: ASGIApp, hsts_seconds: int = 0) -> None:
         self._app = app
         self._on_error = on_error
+        strict = b"max-age=%d; includeSubDomains" % hsts_seconds
+        self._headers = (
+            (*_SECURITY_HEADERS, (b"strict-transport-security", strict))
+            if hsts_seconds
+            else _SECURITY_HEADERS
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers every HTTP request with an ``X-Request-ID``, whatever happens inside."""
@@ -54,7 +60,8 @@ class Edge:
             await self._app(scope, receive, send)
             return
         request_id = _request_id(scope)
-        scope.setdefault("state", {})["request_id"] = request_id.decode()
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id.decode()
         is_docs = scope["path"].rstrip("/").endswith("/docs")
         added = [(REQUEST_ID_HEADER, request_id), _DOCS if is_docs else _LOCKED]
         started = False
@@ -63,7 +70,8 @@ class Edge:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                message["headers"] = [*message.get("headers", ()), *_SECURITY_HEADERS, *added]
+                more = state.get("more_headers", ())
+                message["headers"] = [*message.get("headers", ()), *self._headers, *added, *more]
             await send(message)
 
         try:

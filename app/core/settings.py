@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 KWORK_WEB_URL = "https://kwork.ru"
 KWORK_NOTICE_URL = "wss://notice.kwork.ru/ws/public"
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,250}[a-z0-9_])?")
+_ORIGIN = re.compile(r"https?://[a-z0-9._-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
 ROOT = Path(__file__).resolve().parents[2]
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -133,6 +134,8 @@ class Settings(BaseSettings):
     rate_limit_per_minute: Annotated[int, Field(ge=1)] = 60
     login_limit_per_minute: Annotated[int, Field(ge=1)] = 10
     cors_origins: Annotated[list[str], NoDecode] = Field(default_factory=list)
+    hsts_seconds: Annotated[int, Field(ge=0)] = 0
+    """0: the header is the business of whoever ends TLS."""
 
     @field_validator("cors_origins", "webhook_allowed_hosts", "crm_allowed_hosts", mode="before")
     @classmethod
@@ -140,6 +143,14 @@ class Settings(BaseSettings):
         return (
             [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _exact_origins(cls, value: list[str]) -> list[str]:
+        for origin in value:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError("нужны сайты вида https://crm.example.ru через запятую, без * и без пути")
+        return value
 
     @field_validator("webhook_allowed_hosts", "crm_allowed_hosts")
     @classmethod

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from app.core.database import Database
+from app.core.limits import RateLimits
 from app.services.authenticate import Authenticator, Login
 from app.services.connect_account import ConnectAccount
 from app.services.event_streams import EventStreams
@@ -102,6 +103,7 @@ class Services:
 
     database: Database
     authenticator: Authenticator
+    limits: RateLimits
     login: Login
     categories: Categories
     accounts: ConnectAccount

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -9,9 +10,10 @@ from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 
 from app.api.edge import header_values
+from app.core.limits import WINDOW_SECONDS
 from app.core.settings import Settings
 from app.domain.access import Caller, Role
-from app.domain.errors import Forbidden
+from app.domain.errors import Forbidden, RateLimited
 from app.services.container import Services
 
 
@@ -39,6 +41,7 @@ class Access(SecurityBase):
     async def __call__(self, request: Request) -> Caller:
         """The verified caller."""
         caller = await admitted(request)
+        await count(request, caller)
         if not caller.role.includes(self._role):
             raise role_too_low(self._role)
         return caller
@@ -53,6 +56,25 @@ async def admitted(request: Request) -> Caller:
     return await services.authenticator.admit(
         request.headers.get("authorization"), named[0].strip() if named and named[0].strip() else None
     )
+
+
+async def count(request: Request, caller: Caller) -> None:
+    """Counts the request against its user's limit, which every answer then tells of. Raises ``RateLimited``."""
+    services = await services_of(request)
+    per_minute = settings_of(request).rate_limit_per_minute
+    found = await services.limits.count(
+        "user", f"{caller.tenant_id}\0{caller.subject}", per_minute=per_minute
+    )
+    request.state.more_headers = [
+        (b"ratelimit-policy", b'"user";q=%d;w=%d' % (found.limit, WINDOW_SECONDS)),
+        (b"ratelimit", b'"user";r=%d;t=%d' % (found.remaining, math.ceil(found.seconds))),
+    ]
+    if not found.passes:
+        raise RateLimited(
+            f"Больше {found.limit} запросов в минуту этому пользователю нельзя. Подождите и повторите.",
+            retry_after=found.seconds,
+            code="too_many_requests",
+        )
 
 
 def role_too_low(needed: Role) -> Forbidden:

@@ -45,9 +45,9 @@ data: {"id":1042,"type":"message.received","timestamp":"2026-05-20T10:00:00Z","s
     openapi_extra=documented(EventsQuery),
 )
 async def stream_events(
+    caller: Viewer,
     request: Request,
     query: Annotated[EventsQuery, Depends(query_of(EventsQuery))],
-    caller: Viewer,
     services: UseCases,
 ) -> Response:
     """New and changed orders, messages, account states, settled writes, ended syncs; each once, in their order.

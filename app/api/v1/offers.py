@@ -36,7 +36,7 @@ _STATUSES = frozenset(OfferStatus)
     openapi_extra=documented(OfferQuery),
 )
 async def list_offers(
-    query: Annotated[OfferQuery, Depends(query_of(OfferQuery))], caller: Viewer, services: UseCases
+    caller: Viewer, query: Annotated[OfferQuery, Depends(query_of(OfferQuery))], services: UseCases
 ) -> Response:
     """Offers as read last, newest first. They are read every hour, and when Kwork tells of one; `refresh=true` reads them now.
 
