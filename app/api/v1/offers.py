@@ -68,9 +68,9 @@ async def list_offers(
     responses=ANSWERS,
 )
 async def delete_offer(
+    caller: Operator,
     offer_id: Annotated[int, Path(alias="id", ge=1, le=2**62)],
     how: Asked,
-    caller: Operator,
     services: UseCases,
     *,
     project_id: Annotated[int, Query(ge=1, le=2**62, description="The project it was made on.")],
