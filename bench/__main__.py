@@ -11,6 +11,7 @@ from app.commands import loop_factory
 
 BENCHES = {
     "faults": "bench.faults",
+    "fuzz-api": "bench.fuzz_api",
     "freshness": "bench.freshness",
     "main-path": "bench.main_path",
     "scale": "bench.scale",

@@ -156,7 +156,7 @@ def settings_for_tests(**changes: Any) -> Settings:
         "kwork_web_url": NOWHERE,
         "kwork_api_url": NOWHERE,
         "crm_api_url": NOWHERE,
-        "crm_api_key": SecretStr("key of the CRM"),
+        "crm_api_key": SecretStr("key-of-the-CRM"),
         "crm_allowed_hosts": ["127.0.0.1"],
         "kwork_mobile_key": SecretStr("app:key"),
         "kwork_requests_per_second": 0,

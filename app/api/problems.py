@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from app.core.database_errors import DATABASE_DOWN
@@ -189,7 +190,19 @@ async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 400:  # FastAPI could not even decode the body
         return _not_json(request)
+    if error.status_code == 405:  # the router names the methods of one route; others may share its path
+        return _plain(request, 405, {"Allow": ", ".join(_methods(request))})
     return _plain(request, error.status_code, error.headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """Those that some route takes at this path."""
+    routes = request.app.router.routes
+    return [
+        method
+        for method in ("DELETE", "GET", "PATCH", "POST", "PUT")
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
 
 
 def _not_json(request: Request) -> Response:
