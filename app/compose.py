@@ -17,6 +17,7 @@ from app.core.redis import RedisConnection
 from app.core.secrets import ServiceSecrets
 from app.core.servers import Servers
 from app.core.settings import Settings
+from app.core.shutdown import Shutdown
 from app.core.tokens import SharedSecretTokens
 from app.crm.registry import CRM_KINDS
 from app.marketplaces.kwork.browser import KworkBrowser
@@ -145,6 +146,7 @@ def compose(
     servers: Servers,
     redis: RedisConnection,
     browser: KworkBrowser,
+    shutdown: Shutdown,
 ) -> Parts:
     """Everything that the process of the API or a worker may need; nothing runs yet."""
     paces = CrmPaces(redis)
@@ -181,6 +183,7 @@ def compose(
         order_pages=ReadOrderPages(database, orders_per_run=settings.kwork_order_pages_per_run),
         bell=events.bell,
         searches=matching,
+        shutdown=shutdown,
     )
     writes = writes_service(
         database,
@@ -188,6 +191,7 @@ def compose(
         files.files,
         absent_after_seconds=settings.kwork_absent_after_seconds,
         hold_seconds=settings.kwork_write_hold_seconds,
+        shutdown=shutdown,
     )
     limits = RateLimits(redis if servers.redis_url else None)
     services = Services(
@@ -225,6 +229,7 @@ def compose(
             Probe("redis", critical=False, check=redis.is_alive, advice=_WITHOUT_REDIS),
             Probe("chromium", critical=False, check=browser.is_available, advice=_WITHOUT_CHROMIUM),
         ),
+        shutdown=shutdown,
     )
     return Parts(
         services,

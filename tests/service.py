@@ -73,6 +73,7 @@ class Service:
             # Nothing is read but what a test asks for; `POLL_SECONDS`, `KWORK_NOTICE_URL` switch news on.
             "POLL_SECONDS": "0",
             "WORKER_STOP_SECONDS": "1",
+            "SHUTDOWN_SECONDS": "8",
             **settings,
         }  # fmt: skip
         self.process: subprocess.Popen[bytes] | None = None

@@ -88,6 +88,11 @@ class Settings(BaseSettings):
     projects_poll_seconds: Annotated[float, Field(ge=0)] = 60.0
     """The exchange, once for everybody. 0, or ``poll_seconds`` 0: only when somebody asks."""
 
+    shutdown_seconds: Annotated[float, Field(ge=5, le=600)] = 25.0
+    """How long the process may take to end; requests and jobs have four seconds less."""
+    shutdown_notice_seconds: Annotated[float, Field(ge=0, le=300)] = 0.0
+    """So long it still takes requests while it already says that it is not ready; part of ``shutdown_seconds``."""
+
     worker: bool = True
     """Whether the process of the API carries out jobs as well."""
     worker_concurrency: Annotated[int, Field(ge=1, le=500)] = 16

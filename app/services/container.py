@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from app.core.database import Database
 from app.core.limits import RateLimits
+from app.core.shutdown import Shutdown
 from app.services.authenticate import Authenticator, Login
 from app.services.connect_account import ConnectAccount
 from app.services.event_streams import EventStreams
@@ -125,3 +126,4 @@ class Services:
     crm_stages: ReadCrmStages
     writes: WritesService
     probes: tuple[Probe, ...] = ()
+    shutdown: Shutdown = field(default_factory=Shutdown)

@@ -50,6 +50,7 @@ def _run(only: Sequence[str] | None, examples: int, seed: int) -> Report:
     with tempfile.TemporaryDirectory() as folder, Stand.start(*_SIZE) as stand:
         service = Service(
             Path(folder), stand, SECRET_KEY=SECRET, LOGIN_LIMIT_PER_MINUTE="1000000", CRM_ALLOW_PRIVATE="true",
+            WEBHOOK_ALLOW_PRIVATE="true",
             JOBS_PER_TENANT="1000",
         ).start()  # fmt: skip
         try:
@@ -72,7 +73,7 @@ def _filled(api: Api, stand: Stand) -> Known:
     account = api.connect(stand.accounts[0])
     api.sync(kinds=["order", "project"], full=True)
     api.call("POST", "/searches", json={"name": "Всё", "filters": {}})
-    hook = api.call("POST", "/webhooks", json={"url": "https://example.com/hook", "types": ["order.*"]})
+    hook = api.call("POST", "/webhooks", json={"url": f"{stand.web}/hook", "types": ["order.*"]})
 
     def first(path: str) -> dict[str, Any]:
         found: dict[str, Any] = next(iter(api.call("GET", path)["items"]), {"id": ""})
