@@ -17,6 +17,7 @@ import asyncpg
 import structlog
 import uvicorn
 
+from app.api.wire import BoundedHttp
 from app.core.crypto import new_key
 from app.core.database_errors import DATABASE_DOWN, why_not_opened
 from app.core.embedded import EmbeddedServerError
@@ -131,6 +132,7 @@ async def _serve(settings: Settings) -> None:
         async with running_service(settings, shutdown) as app:
             config = uvicorn.Config(
                 app,
+                http=BoundedHttp,
                 log_config=None,
                 server_header=False,
                 lifespan="off",

@@ -9,11 +9,15 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 from fastapi import FastAPI
 
+from app.api.wire import BoundedHttp
+
 
 @asynccontextmanager
-async def served(app: FastAPI) -> AsyncIterator[str]:
+async def served(app: FastAPI, http: type[BoundedHttp] = BoundedHttp) -> AsyncIterator[str]:
     """Its address. Clients that block belong in a thread."""
-    config = uvicorn.Config(app, port=0, log_config=None, lifespan="off", ws="none", server_header=False)
+    config = uvicorn.Config(
+        app, port=0, http=http, log_config=None, lifespan="off", ws="none", server_header=False
+    )
     server = uvicorn.Server(config)
     server.capture_signals = _no_signals  # type: ignore[method-assign]
     running = asyncio.create_task(server.serve())

@@ -150,7 +150,8 @@ class Api:
     """Calls as a tenant's program would make them."""
 
     def __init__(self, url: str, email: str, tenant: str) -> None:
-        self._client = httpx2.Client(base_url=f"{url}/api/v1", timeout=120)
+        self.base_url = f"{url}/api/v1"
+        self._client = httpx2.Client(base_url=self.base_url, timeout=120)
         signed = self.call(
             "POST", "/auth/login", json={"email": email, "password": PASSWORD, "tenant_id": tenant}
         )

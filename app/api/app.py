@@ -9,9 +9,10 @@ from fastapi import APIRouter, FastAPI, Response
 from starlette.middleware.cors import CORSMiddleware
 
 from app.api import problems
+from app.api.bodies import BodyLimit
 from app.api.describe import document_of
 from app.api.docs import add_docs
-from app.api.edge import API_PREFIX, BodyLimit, Edge, Paths
+from app.api.edge import API_PREFIX, Edge, Paths
 from app.api.rows import json_answer
 from app.api.v1 import (
     accounts,
@@ -73,10 +74,11 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(
         BodyLimit,
         max_bytes=settings.max_body_bytes,
-        on_refusal=problems.body_too_large,
+        seconds=settings.body_seconds,
+        on_refusal=problems.BODY_REFUSALS,
         own_limits=frozenset({("POST", API_PREFIX + files.PATH)}),
     )
-    app.add_middleware(Paths, root_path=settings.root_path)
+    app.add_middleware(Paths, root_path=settings.root_path, on_long_query=problems.QUERY_TOO_LONG)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -129,6 +129,7 @@ def document_of(app: FastAPI, *, tenant_header: str, root_path: str) -> Callable
             for name in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(name, None)
             _add_tenant_header(found, tenant_header)
+            _add_body_refusals(found)
             _behind_gateway(found, root_path)
             app.openapi_schema = found
         return app.openapi_schema
@@ -148,6 +149,15 @@ def _add_tenant_header(found: dict[str, Any], name: str) -> None:
         for operation in path.values():
             if operation.get("security"):
                 operation.setdefault("parameters", []).append(parameter)
+
+
+def _add_body_refusals(found: dict[str, Any]) -> None:
+    """Whatever takes a body may find it too large, too slow, or no JSON."""
+    for path in found["paths"].values():
+        for operation in path.values():
+            if "requestBody" in operation:
+                for status in (408, 413, 415):
+                    operation["responses"].setdefault(str(status), _described(status))
 
 
 def _behind_gateway(found: dict[str, Any], root_path: str) -> None:

@@ -38,6 +38,9 @@ class Settings(BaseSettings):
     docs_enabled: bool = True
     max_body_bytes: Annotated[int, Field(ge=1024)] = 2 * 1024 * 1024
 
+    body_seconds: Annotated[float, Field(gt=0)] = 30.0
+    """For the body of a request to arrive whole; uploads have ``file_upload_seconds``."""
+
     secret_key: SecretStr | None = None
     credentials_keys: SecretStr | None = None
     jwt_issuer: str = "kwork-service"
