@@ -6,10 +6,11 @@ import argparse
 import sys
 
 from app import commands
+from app.admin.parser import add_admin
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parses the command; everything else is in ``app/commands.py``."""
+    """Parses the command; everything else is in ``app/commands.py`` and ``app/admin``."""
     parser = argparse.ArgumentParser(
         prog="python main.py", description="Kwork Service: аккаунты Kwork.ru в вашей CRM."
     )
@@ -42,6 +43,25 @@ def main(arguments: list[str] | None = None) -> int:
     migrate = subcommands.add_parser("migrate", help="обновить схему базы данных и выйти")
     migrate.set_defaults(run=commands.migrate_database)
 
+    backup = subcommands.add_parser(
+        "backup",
+        help="сохранить базу и файлы в один файл, можно при работающей службе",
+        description="Резервная копия: база данных и файлы тенантов. Ключей (SECRET_KEY, CREDENTIALS_KEYS) в ней нет: "
+        "храните их отдельно, без них пароли и сессии из копии не прочитать.",
+    )
+    backup.add_argument("file", metavar="ФАЙЛ", help="куда записать, например kwork-2026-11-30.tar")
+    backup.set_defaults(run=commands.back_up)
+
+    restore = subcommands.add_parser(
+        "restore",
+        help="восстановить из файла в пустую базу",
+        description="Служба и работники должны быть остановлены. То, что могло уйти в CRM после копии, будет сначала "
+        "найдено там; то, что ждало отправки на Kwork, отправлено не будет.",
+    )
+    restore.add_argument("file", metavar="ФАЙЛ", help="файл, который сделала команда backup")
+    restore.add_argument("--replace", action="store_true", help="удалить то, что есть в базе сейчас")
+    restore.set_defaults(run=commands.restore)
+
     sign_in = subcommands.add_parser(
         "sign-in", help="войти в Kwork своим браузером и передать сессию сервису"
     )
@@ -52,19 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
     sign_in.add_argument("--token", metavar="ТОКЕН", help="токен сервиса; без него спросит почту и пароль")
     sign_in.set_defaults(run=commands.sign_in)
 
-    admin = subcommands.add_parser("admin", help="пользователи и ключи").add_subparsers(
-        title="команды", metavar="", required=True
-    )
-    create = admin.add_parser("create", help="создать пользователя (по умолчанию администратора)")
-    create.add_argument("--email", metavar="ПОЧТА", required=True)
-    create.add_argument(
-        "--password", metavar="ПАРОЛЬ", help="без него спросит; в истории команд его лучше не оставлять"
-    )
-    create.add_argument("--tenant", metavar="ТЕНАНТ", help="без него — DEFAULT_TENANT_ID")
-    create.add_argument("--role", choices=["admin", "operator", "viewer"], default="admin")
-    create.set_defaults(run=commands.create_user)
-    new_key = admin.add_parser("new-key", help="напечатать новый ключ для CREDENTIALS_KEYS")
-    new_key.set_defaults(run=commands.print_new_key)
+    add_admin(subcommands)
 
     return commands.run(parser.parse_args(arguments))
 

@@ -327,8 +327,15 @@ def own_service() -> Iterator[Walk]:
             try:
                 url = f"http://127.0.0.1:{port}"
                 _wait_until_ready(url, service, Path(folder, "output.txt"))
-                create = [*command, "admin", "create", "--email", EMAIL, "--password", PASSWORD]
-                subprocess.run(create, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
+                create = [*command, "admin", "create", "--email", EMAIL]
+                subprocess.run(
+                    create,
+                    cwd=folder,
+                    env=environment,
+                    check=True,
+                    stdout=subprocess.DEVNULL,
+                    input=PASSWORD.encode(),
+                )
                 with httpx2.Client(base_url=url, timeout=120) as client:
                     yield Walk(client, EMAIL, PASSWORD, stand)
             finally:

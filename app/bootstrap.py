@@ -20,15 +20,12 @@ from app.core.settings import Settings
 from app.core.shutdown import Shutdown
 from app.marketplaces.kwork.browser import KworkBrowser
 from app.repositories.due import DueStreams
-from app.repositories.tenants import all_tenants
 from app.services.container import Services
-from app.services.note_events import NoteEvents
 from app.tasks.engine import Engine
 from app.tasks.event_work import event_work
 from app.tasks.follow_work import follow_work
 
 _TIDY_EVERY_SECONDS = 2.0
-_NOTES_EVERY_SECONDS = 10.0
 
 
 @asynccontextmanager
@@ -45,8 +42,6 @@ async def running_service(settings: Settings, shutdown: Shutdown) -> AsyncIterat
         await stack.enter_async_context(event_work(parts.events, services.database, settings))
         background: tuple[Coroutine[Any, Any, object], ...] = (
             _tidy_writes_forever(services),
-            _queue_notes_forever(services.database),
-            _read_crm_stages_forever(services, settings.poll_seconds),
             parts.files.sweep.run(),
             parts.categories.if_never_read(),
         )
@@ -65,6 +60,7 @@ async def running_worker(
     """A worker without the API. No ``queues``: all of them. Raises what ``running_service`` does."""
     async with AsyncExitStack() as stack:
         parts = await _parts(stack, settings, shutdown, joined=True)
+        stack.push_async_callback(parts.services.writes.stop)  # moves of leads in the CRM cause writes
         await _start_work(stack, parts, settings, queues, concurrency or settings.worker_concurrency)
         yield
 
@@ -127,23 +123,6 @@ async def _tidy_writes_forever(services: Services) -> None:
             return await DueStreams(connection).with_open_writes()
 
     await services.writes.run(tenants, every_seconds=_TIDY_EVERY_SECONDS)
-
-
-async def _read_crm_stages_forever(services: Services, every_seconds: float) -> None:
-    async def tenants() -> Sequence[str]:
-        async with services.database.shared() as connection:
-            return await all_tenants(connection)
-
-    if every_seconds > 0:
-        await services.crm_stages.run_forever(tenants, every_seconds=every_seconds)
-
-
-async def _queue_notes_forever(database: Database) -> None:
-    async def tenants() -> Sequence[str]:
-        async with database.shared() as connection:
-            return await all_tenants(connection)
-
-    await NoteEvents(database).run_forever(tenants, every_seconds=_NOTES_EVERY_SECONDS)
 
 
 async def _cancel(task: asyncio.Task[object]) -> None:

@@ -4,37 +4,35 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import getpass
 import signal
 import socket
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asyncpg
 import structlog
 import uvicorn
 
-from app.api.wire import BoundedHttp
-from app.core.crypto import new_key
+from app import VERSION
+from app.core.backup import BackupError
 from app.core.database_errors import DATABASE_DOWN, why_not_opened
 from app.core.embedded import EmbeddedServerError
 from app.core.load_settings import SettingsError, load_settings
 from app.core.logging import complain, configure_logging
 from app.core.migrate import MigrationError, migrate
 from app.core.os_words import why
-from app.core.passwords import Passwords
-from app.core.secrets import SecretsError
+from app.core.secrets import SECRETS_FILE, SecretsError, load_secrets
 from app.core.servers import join_servers
 from app.core.settings import Settings
 from app.core.shutdown import Shutdown
-from app.domain.access import Role
 from app.domain.errors import ServiceError
 from app.repositories.jobs import QUEUES
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from app.services.container import Probe
 
 log = structlog.get_logger(__name__)
@@ -48,7 +46,15 @@ class CommandError(Exception):
     """Ends the command with its Russian message."""
 
 
-_TOLD = (CommandError, SettingsError, SecretsError, EmbeddedServerError, MigrationError, ServiceError)
+_TOLD = (
+    CommandError,
+    BackupError,
+    SettingsError,
+    SecretsError,
+    EmbeddedServerError,
+    MigrationError,
+    ServiceError,
+)
 """Errors whose text is the sentence for the person."""
 
 
@@ -77,7 +83,7 @@ def _complain(sentence: str) -> int:
 
 def serve(settings: Settings, _arguments: argparse.Namespace) -> None:
     """The API and its background work, until SIGTERM or Ctrl+C."""
-    configure_logging(settings.log_level, settings.log_dir)
+    configure_logging(settings)
     with asyncio.Runner(loop_factory=loop_factory()) as runner, suppress(asyncio.CancelledError):
         runner.run(_serve(settings))
 
@@ -87,7 +93,7 @@ def work(settings: Settings, arguments: argparse.Namespace) -> None:
     queues = _queues(arguments.queues)
     if arguments.concurrency is not None and not 1 <= arguments.concurrency <= _MOST_CONCURRENCY:
         raise CommandError(f"--concurrency: нужно число от 1 до {_MOST_CONCURRENCY}.")
-    configure_logging(settings.log_level, settings.log_dir)
+    configure_logging(settings)
     with asyncio.Runner(loop_factory=loop_factory()) as runner, suppress(asyncio.CancelledError):
         runner.run(_work(settings, queues, arguments.concurrency))
 
@@ -105,12 +111,42 @@ async def _work(settings: Settings, queues: tuple[str, ...], concurrency: int | 
 
     shutdown = Shutdown(settings.shutdown_seconds)
     stopping = _Stopping(shutdown)
-    async with running_worker(settings, shutdown, queues, concurrency):
+    async with (
+        _metrics_of_worker(settings),
+        running_worker(settings, shutdown, queues, concurrency),
+    ):
         log.info(
             "working", queues=list(queues or QUEUES), concurrency=concurrency or settings.worker_concurrency
         )
         ended = stopping.ended = asyncio.Event()
         await ended.wait()
+
+
+@asynccontextmanager
+async def _metrics_of_worker(settings: Settings) -> AsyncIterator[None]:
+    """Shown on ``METRICS_PORT``, if one is set."""
+    if not settings.metrics_port:
+        yield
+        return
+    from app.api.metrics import WorkerPage  # noqa: PLC0415 - heavy; other commands do not need it
+
+    listening = _listen(settings.host, settings.metrics_port, port_setting="METRICS_PORT")
+    config = uvicorn.Config(
+        WorkerPage(settings),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        ws="none",
+    )
+    server = _Server(config, Shutdown(), at_shutdown=lambda: None)
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    try:
+        yield
+    finally:
+        server.should_exit = server.force_exit = True
+        await serving
+        listening.close()
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -130,21 +166,32 @@ async def _serve(settings: Settings) -> None:
     stopping = _Stopping(shutdown, notice_seconds=settings.shutdown_notice_seconds)
     try:
         async with running_service(settings, shutdown) as app:
-            config = uvicorn.Config(
-                app,
-                http=BoundedHttp,
-                log_config=None,
-                server_header=False,
-                lifespan="off",
-                ws="none",
+            server = stopping.server = _Server(
+                server_config(app, settings), shutdown, at_shutdown=app.state.services.streams.close
             )
-            server = stopping.server = _Server(config, shutdown, at_shutdown=app.state.services.streams.close)
             host, port = listening.getsockname()[:2]
             await _tell_what_is_missing(app.state.services.probes)
             log.info("serving", address=f"http://{host}:{port}", docs=f"http://{host}:{port}/docs")
             await server.serve(sockets=[listening])
     finally:
         listening.close()
+
+
+def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How the application is served, behind gateways as well."""
+    from app.api.wire import BoundedHttp  # noqa: PLC0415 - heavy; other commands do not need it
+
+    return uvicorn.Config(
+        app,
+        http=BoundedHttp,
+        log_config=None,
+        access_log=False,
+        timeout_keep_alive=settings.keep_alive_seconds,
+        forwarded_allow_ips=settings.trusted_proxies,
+        server_header=False,
+        lifespan="off",
+        ws="none",
+    )
 
 
 class _Server(uvicorn.Server):
@@ -217,7 +264,7 @@ async def _tell_what_is_missing(probes: Sequence[Probe]) -> None:
             complain(probe.advice)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, port_setting: str = "PORT") -> socket.socket:
     """Taken before anything is started, so that a taken port leaves nothing half-done behind."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # The protocol named: asyncio sets TCP_NODELAY only then, and without it answers wait 40 ms.
@@ -230,7 +277,7 @@ def _listen(host: str, port: int) -> socket.socket:
         found.close()
         raise CommandError(
             f"Адрес {host}:{port} занять не удалось ({why(error)}). "
-            "Остановите программу, которая его держит, или укажите другие HOST и PORT в .env."
+            f"Остановите программу, которая его держит, или укажите другие HOST и {port_setting} в .env."
         ) from error
     return found
 
@@ -249,48 +296,39 @@ def migrate_database(settings: Settings, _arguments: argparse.Namespace) -> None
     asyncio.run(work())
 
 
-def create_user(settings: Settings, arguments: argparse.Namespace) -> None:
-    """A local user; works beside a running service, too."""
-    from app.bootstrap import open_database  # noqa: PLC0415 - heavy; other commands do not need it
-    from app.services import users  # noqa: PLC0415
+def back_up(settings: Settings, arguments: argparse.Namespace) -> None:
+    """Everything but the keys into one file."""
+    from app.services import back_up as backups  # noqa: PLC0415 - other commands do not need it
 
-    password = arguments.password or _ask_password()
-    tenant_id = arguments.tenant or settings.default_tenant_id
-
-    async def work() -> None:
-        servers = await join_servers(settings)
-        try:
-            database = await open_database(settings, servers)
-            try:
-                user = await users.create_user(
-                    database,
-                    Passwords(),
-                    email=arguments.email,
-                    password=password,
-                    role=Role(arguments.role),
-                    tenant_id=tenant_id,
-                )
-            finally:
-                await database.close()
-        finally:
-            await servers.stop()
-        print(f"Создан пользователь {user.email} (роль {user.role.value}, тенант «{tenant_id}»).")
-
-    asyncio.run(work())
+    target = Path(arguments.file).absolute()
+    size = asyncio.run(backups.back_up(settings, target, program=VERSION))
+    print(
+        f"Копия записана: {target} ({size / 1024 / 1024:.1f} МБ). Ключи в неё не входят: {_where_keys_are(settings)}"
+    )
 
 
-def _ask_password() -> str:
-    if not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\n")
-    first = getpass.getpass("Пароль: ")
-    if first != getpass.getpass("Ещё раз: "):
-        raise CommandError("Пароли не совпали. Повторите команду.")
-    return first
+def restore(settings: Settings, arguments: argparse.Namespace) -> None:
+    """From a backup into an empty database."""
+    from app.services import back_up as backups  # noqa: PLC0415 - other commands do not need it
+
+    if settings.credentials_keys is None and not (settings.data_dir / SECRETS_FILE).exists():
+        raise CommandError(
+            f"Нет ключей, которыми закрыты пароли и сессии копии. Положите сохранённый {SECRETS_FILE} в {settings.data_dir} "
+            "или укажите SECRET_KEY и CREDENTIALS_KEYS в .env, потом повторите."
+        )
+    load_secrets(settings)
+    found = asyncio.run(backups.restore(settings, Path(arguments.file), replace=arguments.replace))
+    print(
+        f"Восстановлено из копии от {found.made_at:%d.%m.%Y %H:%M} UTC: тенантов {found.tenants}. "
+        f"Доставок, которые сначала будут найдены в CRM: {found.looked_up}. "
+        f"Записей на Kwork, которые отправлены не будут (проверьте их на сайте): {found.not_sent}."
+    )
 
 
-def print_new_key(_settings: Settings, _arguments: argparse.Namespace) -> None:
-    """A key in the form ``CREDENTIALS_KEYS`` takes, named by the day."""
-    print(new_key(datetime.now(UTC).strftime("k%Y%m%d")))
+def _where_keys_are(settings: Settings) -> str:
+    if settings.credentials_keys is None:
+        return f"сохраните отдельно {settings.data_dir / SECRETS_FILE}."
+    return "сохраните отдельно SECRET_KEY и CREDENTIALS_KEYS из .env."
 
 
 def sign_in(settings: Settings, arguments: argparse.Namespace) -> None:

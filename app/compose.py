@@ -7,34 +7,34 @@ from functools import partial
 
 from pydantic import ValidationError
 
+from app.compose_access import compose_access
 from app.core.crypto import SecretBox
 from app.core.database import Database
 from app.core.file_folder import FileFolder
 from app.core.limits import RateLimits
 from app.core.load_settings import SettingsError, refusal
-from app.core.passwords import Passwords
 from app.core.redis import RedisConnection
 from app.core.secrets import ServiceSecrets
 from app.core.servers import Servers
 from app.core.settings import Settings
 from app.core.shutdown import Shutdown
-from app.core.tokens import SharedSecretTokens
 from app.crm.registry import CRM_KINDS
 from app.marketplaces.kwork.browser import KworkBrowser
 from app.outside.addresses import AddressGuard
-from app.services.authenticate import Authenticator, Login, TenantRules
 from app.services.backfill_connection import BackfillConnection
 from app.services.connect_account import ConnectAccount
 from app.services.container import Probe, Services
 from app.services.crm_connections import CrmConnectors
 from app.services.crm_paces import CrmPaces
 from app.services.files import Files, FileUses
+from app.services.follow_crm import FollowCrm
 from app.services.keep_tokens import TokensInDatabase
 from app.services.kwork_client import KworkClients
 from app.services.manage_connections import ManageConnections
 from app.services.manage_mapping import ManageMapping
 from app.services.manage_searches import ManageSearches
 from app.services.match_searches import MatchSearches
+from app.services.note_events import NoteEvents
 from app.services.pace_of_reading import Pace
 from app.services.preview_delivery import PreviewDelivery
 from app.services.push_deliveries import PushDeliveries
@@ -44,6 +44,7 @@ from app.services.read_attachments import ReadAttachments
 from app.services.read_categories import Categories
 from app.services.read_crm_stages import ReadCrmStages
 from app.services.read_exchange import ReadExchange
+from app.services.read_figures import ReadFigures
 from app.services.read_news import ReadNews
 from app.services.read_order_pages import ReadOrderPages
 from app.services.read_shared import ReadShared
@@ -54,6 +55,7 @@ from app.services.schedule_readings import ScheduleReadings
 from app.services.sweep_files import SweepFiles
 from app.services.sync import Sync
 from app.services.sync_history import SyncHistory
+from app.services.take_crm_events import TakeCrmEvents
 from app.services.tenant_connectors import TenantConnectors
 from app.services.work_on_failures import WorkOnFailures
 from app.services.write_table import writes_service
@@ -154,12 +156,8 @@ def compose(
     connectors = CrmConnectors(settings, own, paces)
     files = FileUseCases.of(settings, database)
     events = event_parts(database, secrets.box, settings)
-    tokens = SharedSecretTokens(
-        secrets.secret_key,
-        issuer=settings.jwt_issuer,
-        audience=settings.jwt_audience,
-        minutes=settings.access_token_minutes,
-    )
+    limits = RateLimits(redis if servers.redis_url else None)
+    access = compose_access(settings, secrets.secret_key, database, limits)
     clients = KworkClients(settings, browser, redis)
     accounts = ConnectAccount(database, secrets.box, clients, browser, settings)
     deliveries = PushDeliveries(
@@ -171,7 +169,6 @@ def compose(
     )
     exchange = ReadExchange(database, clients.signed_out)
     categories = RefreshCategories(database, clients.signed_out)
-    rules = TenantRules(settings.default_tenant_id, allow_default=settings.allow_default_tenant)
     tree, matching = Categories(database), MatchSearches(database, connectors)
     sync = Sync(
         database,
@@ -193,18 +190,14 @@ def compose(
         hold_seconds=settings.kwork_write_hold_seconds,
         shutdown=shutdown,
     )
-    limits = RateLimits(redis if servers.redis_url else None)
+    crm_stages = ReadCrmStages(database, connectors.connect, writes.ask)
     services = Services(
         database=database,
-        authenticator=Authenticator(database, tokens, rules),
+        authenticator=access.authenticator,
         limits=limits,
-        login=Login(
-            database,
-            tokens,
-            Passwords(),
-            limits,
-            per_minute=settings.login_limit_per_minute,
-        ),
+        login=access.login,
+        api_keys=access.api_keys,
+        audit=access.audit,
         categories=tree,
         accounts=accounts,
         push_leads=PushChosenLeads(database, connectors, deliveries),
@@ -217,7 +210,7 @@ def compose(
         backfill=BackfillConnection(database),
         mappings=ManageMapping(database, connectors.connect),
         previews=PreviewDelivery(database, connectors.connect),
-        crm_stages=ReadCrmStages(database, connectors.connect, writes.ask),
+        crm_events=TakeCrmEvents(database, limits, per_minute=settings.crm_events_per_minute),
         writes=writes,
         read_account=ReadFresh(database, accounts),
         searches=ManageSearches(database, tree, matching, most=settings.searches_per_tenant),
@@ -230,6 +223,7 @@ def compose(
             Probe("chromium", critical=False, check=browser.is_available, advice=_WITHOUT_CHROMIUM),
         ),
         shutdown=shutdown,
+        figures=ReadFigures(database, tenants=settings.metrics_tenants),
     )
     return Parts(
         services,
@@ -246,6 +240,7 @@ def compose(
             exchange=exchange,
             categories=categories,
             matching=matching,
+            crm_stages=crm_stages,
         ),
     )
 
@@ -261,6 +256,7 @@ def _work(
     exchange: ReadExchange,
     categories: RefreshCategories,
     matching: MatchSearches,
+    crm_stages: ReadCrmStages,
 ) -> Work:
     pace = Pace.of(settings)
     return Work(
@@ -269,6 +265,7 @@ def _work(
         ReadShared(database, exchange, categories, pace, after_reading=matching.after_reading),
         sync,
         deliveries,
+        FollowCrm(database, crm_stages, NoteEvents(database), pace),
         ScheduleReadings(
             database,
             sync,

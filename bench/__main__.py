@@ -10,9 +10,11 @@ import sys
 from app.commands import loop_factory
 
 BENCHES = {
+    "api": "bench.api",
     "faults": "bench.faults",
     "fuzz-api": "bench.fuzz_api",
     "freshness": "bench.freshness",
+    "log-noise": "bench.log_noise",
     "main-path": "bench.main_path",
     "scale": "bench.scale",
     "sync": "bench.sync",

@@ -20,6 +20,7 @@ from pydantic import SecretStr
 
 from app.api.app import create_app
 from app.compose import FileUseCases
+from app.compose_access import compose_access
 from app.core.bell import Bell
 from app.core.crypto import SecretBox, new_key
 from app.core.database import Database
@@ -27,12 +28,10 @@ from app.core.file_folder import FileFolder
 from app.core.limits import RateLimits
 from app.core.passwords import Passwords
 from app.core.settings import Settings
-from app.core.tokens import SharedSecretTokens
 from app.domain.searches import fold
 from app.marketplaces.kwork.browser import KworkBrowser
 from app.outside.addresses import AddressGuard
 from app.repositories.events import CHANNEL
-from app.services.authenticate import Authenticator, Login, TenantRules
 from app.services.backfill_connection import BackfillConnection
 from app.services.connect_account import ConnectAccount
 from app.services.container import LeadState, Probe, Services
@@ -50,11 +49,12 @@ from app.services.preview_delivery import PreviewDelivery
 from app.services.push_deliveries import PushDeliveries
 from app.services.read_attachments import ReadAttachments
 from app.services.read_categories import Categories
-from app.services.read_crm_stages import ReadCrmStages
 from app.services.read_exchange import ReadExchange
+from app.services.read_figures import ReadFigures
 from app.services.refresh_categories import RefreshCategories
 from app.services.sync import Sync
 from app.services.sync_history import SyncHistory
+from app.services.take_crm_events import TakeCrmEvents
 from app.services.tenant_connectors import TenantConnectors
 from app.services.webhook_secrets import WebhookSecrets
 from app.services.work_on_failures import WorkOnFailures
@@ -198,14 +198,9 @@ def build_api(
         database, connectors.connect, kind=connectors.kind, concurrency=1, search_lag_seconds=0
     )
     exchange = ReadExchange(database, clients.signed_out)
-    tokens = SharedSecretTokens(
-        SECRET,
-        issuer=settings.jwt_issuer,
-        audience=settings.jwt_audience,
-        minutes=settings.access_token_minutes,
-    )
     passwords = Passwords()
-    rules = TenantRules(settings.default_tenant_id, settings.allow_default_tenant)
+    limits = limits or RateLimits(None)
+    access = compose_access(settings, SECRET, database, limits, passwords=passwords, step_seconds=0)
     push_leads, read_account = FakePushLeads(), FakeReadAccount()
     # Nobody rings here: streams look by themselves.
     bell = Bell(database, CHANNEL, deaf_seconds=0.02)
@@ -219,12 +214,13 @@ def build_api(
 
     files = FileUseCases.of(settings, database)
     writes = writes_service(database, accounts, files.files, absent_after_seconds=0)
-    limits = limits or RateLimits(None)
     services = Services(
         database=database,
-        authenticator=Authenticator(database, tokens, rules),
+        authenticator=access.authenticator,
         limits=limits,
-        login=Login(database, tokens, passwords, limits, per_minute=settings.login_limit_per_minute),
+        login=access.login,
+        api_keys=access.api_keys,
+        audit=access.audit,
         categories=Categories(database),
         accounts=accounts,
         push_leads=push_leads,
@@ -245,7 +241,7 @@ def build_api(
         backfill=BackfillConnection(database),
         mappings=ManageMapping(database, connectors.connect),
         previews=PreviewDelivery(database, connectors.connect),
-        crm_stages=ReadCrmStages(database, connectors.connect, writes.ask),
+        crm_events=TakeCrmEvents(database, limits, per_minute=settings.crm_events_per_minute),
         sync=Sync(
             database,
             accounts,
@@ -257,6 +253,7 @@ def build_api(
         sync_history=SyncHistory(database, connectors),
         failures=WorkOnFailures(database),
         probes=(Probe("database", True, database_is_there),),
+        figures=ReadFigures(database, tenants=settings.metrics_tenants),
     )
     if app is None:
         app = create_app(services, settings)
@@ -306,6 +303,7 @@ class Shop:
     failure_id: int
     other_failure_id: int
     search_id: UUID
+    api_key_id: UUID
 
 
 async def stock(owner: asyncpg.Connection, tenant_id: str, number: int) -> Shop:
@@ -434,7 +432,25 @@ async def stock(owner: asyncpg.Connection, tenant_id: str, number: int) -> Shop:
         failure_id,
         other_failure_id,
         await add_search(owner, tenant_id, canary),
+        await add_api_key(owner, tenant_id, canary),
     )
+
+
+async def add_api_key(owner: asyncpg.Connection, tenant_id: str, name: str) -> UUID:
+    """A machine's key that nobody has, and the row of the audit that tells of it."""
+    found: UUID = await owner.fetchval(
+        "INSERT INTO api_keys (tenant_id, name, prefix, hash, role, scopes, created_by) "
+        "VALUES ($1, $2, 'kws_AAAAAAAA', sha256($2::text::bytea), 'viewer', '{read}', 'somebody') RETURNING id",
+        tenant_id,
+        name,
+    )
+    await owner.execute(
+        "INSERT INTO audit (tenant_id, actor, action, target) VALUES ($1, $2, 'api_key.created', $3)",
+        tenant_id,
+        name,
+        f"api_key/{found}",
+    )
+    return found
 
 
 async def add_search(owner: asyncpg.Connection, tenant_id: str, name: str) -> UUID:

@@ -20,4 +20,6 @@ pytest_plugins = [
     "tests.sync_bed",
     "tests.news_bed",
     "tests.search_bed",
+    "tests.gateway",
+    "tests.logs",
 ]

@@ -78,6 +78,11 @@ class Service:
         }  # fmt: skip
         self.process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """For programs that run beside it with the same settings."""
+        return dict(self._environment)
+
     def command(
         self, *arguments: str, typed: str = "", before: Sequence[str] = (), uid: int | None = None
     ) -> subprocess.CompletedProcess[str]:

@@ -8,19 +8,24 @@ from importlib import import_module
 from fastapi import APIRouter, FastAPI, Response
 from starlette.middleware.cors import CORSMiddleware
 
-from app.api import problems
+from app import VERSION
+from app.api import metrics, problems
 from app.api.bodies import BodyLimit
 from app.api.describe import document_of
 from app.api.docs import add_docs
 from app.api.edge import API_PREFIX, Edge, Paths
+from app.api.observe import Observed
 from app.api.rows import json_answer
 from app.api.v1 import (
     accounts,
+    api_keys,
     attachments,
+    audit,
     auth,
     chat,
     chat_writes,
     crm_connection,
+    crm_events,
     crm_failures,
     crm_history,
     crm_mapping,
@@ -40,7 +45,6 @@ from app.core.settings import Settings
 from app.services.container import Services
 
 TITLE = "Kwork Service"
-VERSION = "0.1.0"
 
 
 def create_app(services: Services, settings: Settings) -> FastAPI:
@@ -62,9 +66,9 @@ def create_app(services: Services, settings: Settings) -> FastAPI:
     _add_routes(app)
     _add_front_page(app, settings)
     if settings.docs_enabled:
-        add_docs(app, TITLE, ("", API_PREFIX))
+        add_docs(app, TITLE, ("", API_PREFIX), root_path=settings.root_path)
     app.openapi = document_of(  # type: ignore[method-assign]
-        app, tenant_header=settings.tenant_id_header, root_path=settings.root_path.rstrip("/")
+        app, tenant_header=settings.tenant_id_header, root_path=settings.root_path
     )
     return app
 
@@ -88,12 +92,14 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
                 "Authorization",
                 "Content-Type",
                 "Last-Event-ID",
+                "X-API-Key",
                 settings.tenant_id_header,
                 "X-Request-ID",
             ],
             expose_headers=["X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy"],
         )
     app.add_middleware(Edge, on_error=problems.internal_error, hsts_seconds=settings.hsts_seconds)
+    app.add_middleware(Observed)
 
 
 def _add_routes(app: FastAPI) -> None:
@@ -105,6 +111,8 @@ def _add_routes(app: FastAPI) -> None:
         chat,
         accounts,
         auth,
+        api_keys,
+        audit,
         order_writes,
         chat_writes,
         gig_writes,
@@ -116,6 +124,7 @@ def _add_routes(app: FastAPI) -> None:
         events,
         webhooks,
         crm_connection,
+        crm_events,
         crm_mapping,
         crm_history,
         crm_failures,
@@ -124,6 +133,7 @@ def _add_routes(app: FastAPI) -> None:
     if importlib.util.find_spec("app.api.v1.crm_sync"):
         api.include_router(import_module("app.api.v1.crm_sync").router)
     app.include_router(api)
+    app.include_router(metrics.router)
     app.include_router(health.router)
     app.include_router(health.router, prefix=API_PREFIX, include_in_schema=False)
 

@@ -17,8 +17,10 @@ DESCRIPTION = """
 Connects seller accounts of the freelance marketplace **Kwork.ru** to a multi-tenant CRM.
 
 * Every route needs `Authorization: Bearer <token>` unless it says otherwise; the tenant comes from the token.
-  The tenant header may repeat it, and must not contradict it.
-* Roles: a *viewer* reads, an *operator* acts, an *admin* manages accounts.
+  The tenant header may repeat it, and must not contradict it. Machines send a key instead (`POST api-keys`), there or in
+  `X-API-Key`.
+* Roles: a *viewer* reads, an *operator* acts, an *admin* manages accounts. Keys have scopes besides: *read*, *write* (what
+  operators change), *admin* (what only admins may).
 * Every error is `application/problem+json` with a stable `code`; `detail` is a Russian sentence for the operator.
 * Money is in roubles, moments are ISO 8601 in UTC. Lists are `{items, page, limit, total, next_cursor}`.
 * A user has `RATE_LIMIT_PER_MINUTE` requests in any minute, over all processes: every answer tells what is left
@@ -28,6 +30,8 @@ Connects seller accounts of the freelance marketplace **Kwork.ru** to a multi-te
 
 TAGS = [
     {"name": "auth", "description": "Signing in to the service."},
+    {"name": "api-keys", "description": "Keys for machines; people's tokens come from signing in."},
+    {"name": "audit", "description": "Who did what; written by the service, changed by nobody."},
     {"name": "accounts", "description": "Kwork accounts of the tenant."},
     {"name": "orders", "description": "Projects of the exchange and orders the accounts sell."},
     {
@@ -128,6 +132,7 @@ def document_of(app: FastAPI, *, tenant_header: str, root_path: str) -> Callable
             schemas.update(models["$defs"])
             for name in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(name, None)
+            _add_key_scheme(found)
             _add_tenant_header(found, tenant_header)
             _add_body_refusals(found)
             _behind_gateway(found, root_path)
@@ -135,6 +140,20 @@ def document_of(app: FastAPI, *, tenant_header: str, root_path: str) -> Callable
         return app.openapi_schema
 
     return document
+
+
+def _add_key_scheme(found: dict[str, Any]) -> None:
+    """Whatever takes a token takes a key in a header of its own as well."""
+    found["components"].setdefault("securitySchemes", {})["key"] = {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "A machine's key (`kws_…`), from `POST /api/v1/api-keys`.",
+    }
+    for path in found["paths"].values():
+        for operation in path.values():
+            if operation.get("security"):
+                operation["security"].append({"key": []})
 
 
 def _add_tenant_header(found: dict[str, Any], name: str) -> None:

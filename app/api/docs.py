@@ -22,13 +22,18 @@ _FILES: Mapping[str, str] = {
 _PARAMETERS = {"validatorUrl": None}
 
 
-def add_docs(app: FastAPI, title: str, prefixes: tuple[str, ...]) -> None:
-    """``/docs`` and what it loads, below each of the prefixes; ``/openapi.json`` beside it."""
+def add_docs(app: FastAPI, title: str, prefixes: tuple[str, ...], *, root_path: str) -> None:
+    """``/docs`` and what it loads, below each of the prefixes; ``/openapi.json`` beside it.
+
+    ``root_path``: where a gateway shows the API, if it is known.
+    """
     folder = _folder()
 
     async def docs(request: Request) -> Response:
-        # The browser is told places beside the page, so that it works behind any gateway's prefix.
+        # Unless the gateway's prefix is known, the browser is told places beside the page, so that any prefix works.
         beside = "" if request.scope["raw_path"].endswith(b"/") else "docs/"
+        if root_path:
+            beside = f"{root_path}/docs/"
         return get_swagger_ui_html(
             openapi_url=f"{beside}openapi.json",
             title=title,

@@ -12,20 +12,25 @@ import secrets
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.core.logging import about
+
 log = logging.getLogger(__name__)
 
 API_PREFIX = "/api/v1"
 MOST_QUERY_BYTES = 8 * 1024
 MOST_PARAMETERS = 100
+EVENTS_PATH = "/crm/events/"
+"""What follows it is a secret."""
 REQUEST_ID_HEADER = b"x-request-id"
+API_KEY_HEADER = b"x-api-key"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 
 _SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
-    (b"cache-control", b"no-store"),
 )
+_UNCACHED = (b"cache-control", b"no-store")
 _LOCKED = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 # Swagger UI comes from the service itself; the page starts it with a script of its own.
 _DOCS = (
@@ -64,17 +69,21 @@ class Edge:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                more = state.get("more_headers", ())
-                message["headers"] = [*message.get("headers", ()), *self._headers, *added, *more]
+                _hide_secret(scope)
+                given = [*message.get("headers", ())]
+                if not any(name == b"cache-control" for name, _ in given):
+                    given.append(_UNCACHED)
+                message["headers"] = [*given, *self._headers, *added, *state.get("more_headers", ())]
             await send(message)
 
-        try:
-            await self._app(scope, receive, send_with_headers)
-        except Exception:
-            if started:
-                raise
-            log.exception("unexpected error", extra={"request_id": request_id.decode()})
-            await self._on_error(scope, receive, send_with_headers)
+        with about(request_id=request_id.decode()):
+            try:
+                await self._app(scope, receive, send_with_headers)
+            except Exception:
+                if started:
+                    raise
+                log.exception("unexpected error")
+                await self._on_error(scope, receive, send_with_headers)
 
 
 class Paths:
@@ -82,7 +91,7 @@ class Paths:
 
     def __init__(self, app: ASGIApp, *, root_path: str, on_long_query: ASGIApp) -> None:
         self._app = app
-        self._root = root_path.rstrip("/")
+        self._root = root_path
         self._on_long_query = on_long_query
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,6 +108,13 @@ class Paths:
                 await self._on_long_query(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+def _hide_secret(scope: Scope) -> None:
+    """The server logs a request with its path when the answer begins; some addresses are secrets."""
+    if EVENTS_PATH in scope["path"]:
+        scope["path"] = scope["path"].partition(EVENTS_PATH)[0] + EVENTS_PATH + "…"
+        scope["raw_path"] = scope["path"].encode()
 
 
 def _request_id(scope: Scope) -> bytes:

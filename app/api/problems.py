@@ -56,7 +56,7 @@ UNAVAILABLE_RETRY_SECONDS = 30
 """For a vendor that is away and has not said for how long."""
 
 _HTTP: Mapping[int, tuple[str, str]] = {
-    404: ("unknown_route", "Такого адреса нет. Список адресов: /docs."),
+    404: ("unknown_route", "Такого адреса нет. Список адресов: {root_path}/docs."),
     405: ("method_not_allowed", "Этот адрес не принимает такой метод."),
     415: ("unsupported_media_type", "Тело запроса нужно в JSON: заголовок Content-Type: application/json."),
 }
@@ -232,6 +232,7 @@ def _not_json(request: Request) -> Response:
 
 def _plain(request: Request, status: int, headers: Mapping[str, str] | None = None) -> Response:
     code, detail = _HTTP.get(status, (f"http_{status}", "Запрос не выполнен."))
+    detail = detail.format(root_path=request.app.state.settings.root_path)
     return problem(request.state.request_id, status, code, detail, headers=headers)
 
 

@@ -52,7 +52,9 @@ class EventStreamResponse(Response):
         """``place`` was entered already; it is left when the stream ends, however it ends."""
         super().__init__(None)
         del self.headers["content-length"]
-        self.headers["x-accel-buffering"] = "no"  # a proxy that gathers would hold everything back
+        # A proxy that gathers or compresses would hold everything back.
+        self.headers["x-accel-buffering"] = "no"
+        self.headers["cache-control"] = "no-store, no-transform"
         self._streams = streams
         self._limits = streams.limits
         self._place = place

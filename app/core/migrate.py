@@ -38,6 +38,11 @@ def head() -> str:
     return found
 
 
+def knows(revision: str) -> bool:
+    """Whether this program can work with, or upgrade, a database of that revision."""
+    return revision in _links()
+
+
 def _links() -> dict[str, str | None]:
     """Every revision in the code and the one it builds on; read as text, as Alembic costs half a second."""
     found: dict[str, str | None] = {}

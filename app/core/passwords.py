@@ -28,10 +28,9 @@ class Passwords:
         """Compares; without a hash it works as long and answers False, so that unknown users do not show."""
         if len(password) > MAX_PASSWORD_CHARACTERS:
             return False
-        if hashed is None:
-            await self._compare(password, await self._decoy_hash())
-            return False
-        return await self._compare(password, hashed)
+        decoy = await self._decoy_hash()  # made for the first user, known or not
+        matches = await self._compare(password, decoy if hashed is None else hashed)
+        return matches and hashed is not None
 
     async def _compare(self, password: str, hashed: str) -> bool:
         async with self._turns:

@@ -13,7 +13,7 @@ from app.core.crypto import BadKeys, SecretBox, new_key
 from app.core.os_words import why
 from app.core.settings import Settings
 
-_FILE = "secrets.json"
+SECRETS_FILE = "secrets.json"
 _PLACEHOLDERS = ("your-secret-key", "change-me", "changeme", "change-in-production", "placeholder")
 _SHORTEST_SECRET = 32
 
@@ -61,7 +61,7 @@ def _kept(settings: Settings) -> dict[str, str]:
             "С внешней базой данных нужны SECRET_KEY и CREDENTIALS_KEYS в .env: иначе вторая копия сервиса "
             "не прочтёт сохранённое первой. Сделать ключ: python main.py admin new-key"
         )
-    path = settings.data_dir / _FILE
+    path = settings.data_dir / SECRETS_FILE
     try:
         if not path.exists():
             _make(path)

@@ -6,7 +6,7 @@ import logging
 import re
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
@@ -19,8 +19,10 @@ _ORIGIN = re.compile(r"https?://[a-z0-9._-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+
 ROOT = Path(__file__).resolve().parents[2]
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
 _POSTGRES = ("postgresql://", "postgres://")
+_ALGORITHMS = frozenset({"HS256", "RS256", "ES256", "EdDSA"})
 _REDIS = ("redis://", "rediss://", "unix://")
 
 
@@ -35,6 +37,11 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     debug: bool = False
     root_path: str = ""
+    """Where a gateway shows ``/api/v1``: begins with a slash, ends without one."""
+    trusted_proxies: Annotated[list[str], NoDecode] = Field(default_factory=lambda: ["127.0.0.1"])
+    """Whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed."""
+    keep_alive_seconds: Annotated[int, Field(ge=1, le=3600)] = 75
+    """How long an idle connection stays open: longer than gateways keep theirs, or they meet a closed one."""
     docs_enabled: bool = True
     max_body_bytes: Annotated[int, Field(ge=1024)] = 2 * 1024 * 1024
 
@@ -45,6 +52,16 @@ class Settings(BaseSettings):
     credentials_keys: SecretStr | None = None
     jwt_issuer: str = "kwork-service"
     jwt_audience: str | None = None
+    jwt_gateway_issuer: str | None = None
+    """``iss`` of the gateway's tokens; unset, theirs have none (or ``jwt_issuer`` with the shared secret)."""
+    jwt_algorithms: Annotated[list[str], NoDecode] = Field(
+        default_factory=lambda: ["HS256", "RS256", "ES256", "EdDSA"]
+    )
+    """Those with public keys count only where ``jwt_jwks_url`` is set."""
+    jwt_jwks_url: str | None = None
+    jwt_jwks_seconds: Annotated[float, Field(ge=60, le=86_400)] = 600.0
+    """How long the gateway's keys are kept before they are read again."""
+    jwt_leeway_seconds: Annotated[float, Field(ge=0, le=300)] = 5.0
     access_token_minutes: Annotated[int, Field(ge=1, le=24 * 60)] = 60
 
     tenant_id_header: str = "X-Tenant-ID"
@@ -58,6 +75,23 @@ class Settings(BaseSettings):
     file_upload_seconds: Annotated[float, Field(gt=0)] = 900.0
     log_dir: Path = Path("logs")
     log_level: str = "INFO"
+    log_files: bool = True
+    """False: everything goes to stdout only."""
+    log_format: Literal["json", "text"] = "json"
+    log_file_mb: Annotated[float, Field(gt=0)] = 10.0
+    """In MiB; a file is turned over before it grows larger, and every day (UTC)."""
+    log_files_kept: Annotated[int, Field(ge=0, le=1000)] = 14
+    """Older files of each log."""
+    log_lines_per_second: Annotated[int, Field(ge=0)] = 200
+    """Of one logger at one level; more are dropped and counted. 0: all are written."""
+
+    metrics_enabled: bool = True
+    metrics_token: SecretStr | None = None
+    """None: whoever reaches the port may read ``/metrics``."""
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """Where a worker shows its own; 0: nowhere. The API shows its on its own port."""
+    metrics_tenants: Annotated[int, Field(ge=0, le=1000)] = 0
+    """So many tenants, those with most that waits, have figures of their own."""
 
     database_url: SecretStr | None = None
     postgres_host: str | None = None
@@ -75,11 +109,16 @@ class Settings(BaseSettings):
     crm_api_key: SecretStr | None = None
     crm_settings: dict[str, Any] = Field(default_factory=dict)
     crm_concurrency: Annotated[int, Field(ge=1, le=64)] = 8
+    crm_events_per_minute: Annotated[int, Field(ge=1)] = 300
+    """What one CRM may tell of changes; beyond it the schedule finds them."""
     crm_search_lag_seconds: Annotated[float, Field(ge=0)] = 20.0
     crm_allow_private: bool = False
     """Of the addresses that tenants set; ``crm_api_url`` needs no leave."""
     crm_allowed_hosts: Annotated[list[str], NoDecode] = Field(default_factory=list)
     api_gateway_url: str | None = None
+    gateway_introspection: bool = False
+    """Whether ``POST {api_gateway_url}/auth/verify`` has to agree to each token of the gateway."""
+    introspection_seconds: Annotated[float, Field(ge=0, le=300)] = 10.0
 
     kwork_web_url: str = KWORK_WEB_URL
     kwork_api_url: str = "https://api.kwork.ru"
@@ -145,7 +184,14 @@ class Settings(BaseSettings):
     hsts_seconds: Annotated[int, Field(ge=0)] = 0
     """0: the header is the business of whoever ends TLS."""
 
-    @field_validator("cors_origins", "webhook_allowed_hosts", "crm_allowed_hosts", mode="before")
+    @field_validator(
+        "cors_origins",
+        "webhook_allowed_hosts",
+        "crm_allowed_hosts",
+        "jwt_algorithms",
+        "trusted_proxies",
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         return (
@@ -160,6 +206,22 @@ class Settings(BaseSettings):
                 raise ValueError("нужны сайты вида https://crm.example.ru через запятую, без * и без пути")
         return value
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: list[str]) -> list[str]:
+        try:
+            return [str(ip_network(entry, strict=False)) for entry in value]
+        except ValueError:
+            raise ValueError("нужны адреса или сети через запятую") from None
+
+    @field_validator("root_path")
+    @classmethod
+    def _path(cls, value: str) -> str:
+        path = value.rstrip("/")
+        if path and not _PATH.fullmatch(path):
+            raise ValueError("нужен путь вида /api/v1/kwork")
+        return path
+
     @field_validator("webhook_allowed_hosts", "crm_allowed_hosts")
     @classmethod
     def _names_or_networks(cls, value: list[str]) -> list[str]:
@@ -171,7 +233,21 @@ class Settings(BaseSettings):
                     raise ValueError("нужны имена, адреса или сети через запятую") from None
         return value
 
-    @field_validator("kwork_web_url", "kwork_api_url", "crm_api_url", "api_gateway_url")
+    @field_validator("jwt_algorithms")
+    @classmethod
+    def _known_algorithms(cls, value: list[str]) -> list[str]:
+        if not value or set(value) - _ALGORITHMS:
+            raise ValueError(f"нужны через запятую: {', '.join(sorted(_ALGORITHMS))}")
+        return value
+
+    @field_validator("gateway_introspection")
+    @classmethod
+    def _somebody_to_ask(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("api_gateway_url") is None:
+            raise ValueError("нужен API_GATEWAY_URL: спрашивать о токенах некого")
+        return value
+
+    @field_validator("kwork_web_url", "kwork_api_url", "crm_api_url", "api_gateway_url", "jwt_jwks_url")
     @classmethod
     def _web_address(cls, value: str | None) -> str | None:
         if value is None:

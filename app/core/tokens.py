@@ -1,67 +1,69 @@
-"""Access tokens: JWT signed with ``SECRET_KEY`` (HS256), ours and the gateway's of the same secret.
+"""Access tokens (JWT): ours and the gateway's. Which keys may have signed one is decided by its algorithm alone.
 
-The verifier is one class behind ``TokenVerifier``, so that keys by JWKS can take its place. What a claim
+``SharedSecretTokens`` knows ``SECRET_KEY`` (HS256), ``KeySetTokens`` the public keys of the gateway; ``TokensByAlgorithm``
+hands each token to the one family its algorithm belongs to, so that a public key never serves as a secret. What a claim
 means to the service (tenant, role) is decided elsewhere; here only its form is.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 import secrets
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import jwt
 
-ALGORITHM = "HS256"
-LEEWAY_SECONDS = 5
-MAX_TOKEN_CHARACTERS = 8192
-_TEXT = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]+")
+from app.core.claims import Claims, InvalidToken, StrictJwt, claims_of, header_of
 
-
-class InvalidToken(Exception):
-    """The token is not to be trusted. ``expired`` tells the one harmless reason from the others."""
-
-    def __init__(self, reason: str, *, expired: bool = False) -> None:
-        super().__init__(reason)
-        self.expired = expired
-
-
-@dataclass(frozen=True, slots=True)
-class Claims:
-    """What a verified token says, each claim of the right type; ``expires_at`` in Unix seconds."""
-
-    subject: str
-    kind: str
-    jti: str
-    expires_at: float
-    email: str | None = None
-    tenant_id: str | None = None
-    role: str | None = None
+SHARED_ALGORITHM = "HS256"
+KEY_SET_ALGORITHMS = ("RS256", "ES256", "EdDSA")
+LEEWAY_SECONDS = 5.0
 
 
 class TokenVerifier(Protocol):
-    """Turns a token into claims or raises ``InvalidToken``."""
+    """Turns a token into claims or raises ``InvalidToken``; ``Unavailable`` when that cannot be decided now."""
 
-    def verify(self, token: str) -> Claims: ...
+    async def verify(self, token: str) -> Claims: ...
+
+
+class KeySource(Protocol):
+    """The gateway's public keys."""
+
+    async def key(self, key_id: str | None, algorithm: str) -> Any | None:
+        """The one key of that id for that algorithm, ``None`` when there is none."""
+        ...
 
 
 class SharedSecretTokens:
     """Issues and verifies tokens of one shared secret."""
 
-    def __init__(self, secret: str, *, issuer: str, audience: str | None, minutes: int) -> None:
+    def __init__(
+        self,
+        secret: str,
+        *,
+        issuer: str,
+        audience: str | None,
+        minutes: int,
+        gateway_issuer: str | None = None,
+        leeway_seconds: float = LEEWAY_SECONDS,
+    ) -> None:
         self._secret = secret
         self._issuer = issuer
+        self._issuers = {issuer, gateway_issuer or issuer}
         self._audience = audience
         self._lifetime = minutes * 60
-        self._decoder = _StrictJwt()
+        self._decoder = StrictJwt(audience, leeway_seconds)
 
-    def issue(self, *, subject: str, email: str, tenant_id: str, role: str) -> tuple[str, int]:
-        """A fresh access token and its lifetime in seconds."""
-        now = int(time.time())
+    def issue(
+        self, *, subject: str, email: str, tenant_id: str, role: str, not_before: int = 0
+    ) -> tuple[str, int]:
+        """A fresh access token and its lifetime in seconds.
+
+        ``not_before``: the first Unix second of which tokens of that subject count, not far ahead.
+        """
+        now = max(int(time.time()), not_before)
         claims: dict[str, Any] = {
             "sub": subject,
             "email": email,
@@ -75,77 +77,59 @@ class SharedSecretTokens:
         }
         if self._audience:
             claims["aud"] = self._audience
-        return jwt.encode(claims, self._secret, algorithm=ALGORITHM), self._lifetime
+        return jwt.encode(claims, self._secret, algorithm=SHARED_ALGORITHM), self._lifetime
 
-    def verify(self, token: str) -> Claims:
+    async def verify(self, token: str) -> Claims:
         """Raises ``InvalidToken``. A token without ``iss`` passes (gateways leave it out), a foreign one does not."""
-        if len(token) > MAX_TOKEN_CHARACTERS:
-            raise InvalidToken("too long")
-        try:
-            claims = self._decoder.decode(
-                token,
-                self._secret,
-                algorithms=[ALGORITHM],
-                audience=self._audience,
-                leeway=LEEWAY_SECONDS,
-                options={"require": ["sub", "exp", "type"]},
-            )
-        except jwt.ExpiredSignatureError as error:
-            raise InvalidToken("expired", expired=True) from error
-        except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
-            raise InvalidToken(type(error).__name__) from error
-        if claims.get("iss", self._issuer) != self._issuer:
+        header_of(token)
+        claims = claims_of(token, self._decoder.read(token, self._secret, SHARED_ALGORITHM))
+        if claims.issuer is not None and claims.issuer not in self._issuers:
             raise InvalidToken("foreign issuer")
-        return _claims(token, claims)
+        return claims
 
 
-class _StrictJwt(jwt.PyJWT):
-    """A payload is one JSON object without repeated names and without NaN or Infinity; times are numbers."""
+class KeySetTokens:
+    """Verifies tokens that the gateway signed with a private key of its own."""
 
-    def _decode_payload(self, decoded: dict[str, Any]) -> dict[str, Any]:
-        try:
-            payload = json.loads(decoded["payload"], object_pairs_hook=_unique, parse_constant=_refuse)
-        except (ValueError, RecursionError) as error:
-            raise jwt.DecodeError("malformed payload") from error
-        if not isinstance(payload, dict):
-            raise jwt.DecodeError("the payload is not an object")
-        for name in ("exp", "iat", "nbf"):
-            if name in payload and type(payload[name]) not in (int, float):
-                raise jwt.DecodeError(f"{name} is not a number")
-        return payload
+    def __init__(
+        self,
+        keys: KeySource,
+        *,
+        issuer: str | None,
+        audience: str | None,
+        leeway_seconds: float = LEEWAY_SECONDS,
+    ) -> None:
+        """``issuer``: what ``iss`` must be; ``None``: the token has none."""
+        self._keys = keys
+        self._issuer = issuer
+        self._decoder = StrictJwt(audience, leeway_seconds)
 
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name is repeated")
-    return found
-
-
-def _refuse(_constant: str) -> None:
-    raise ValueError("not a number")
-
-
-def _claims(token: str, claims: dict[str, Any]) -> Claims:
-    subject, kind = _text(claims, "sub"), _text(claims, "type")
-    assert subject is not None
-    assert kind is not None
-    return Claims(
-        subject=subject,
-        kind=kind,
-        # Gateways may leave ``jti`` out; the token's own digest then serves to revoke it.
-        jti=_text(claims, "jti", 128) or hashlib.sha256(token.encode()).hexdigest(),
-        expires_at=float(claims["exp"]),
-        email=_text(claims, "email"),
-        tenant_id=_text(claims, "tenant_id"),
-        role=_text(claims, "role"),
-    )
+    async def verify(self, token: str) -> Claims:
+        """Raises ``InvalidToken``, and what the source of keys raises."""
+        header = header_of(token)
+        key = await self._keys.key(header.key_id, header.algorithm)
+        if key is None:
+            raise InvalidToken("unknown key")
+        claims = claims_of(token, self._decoder.read(token, key, header.algorithm))
+        if claims.issuer != self._issuer:
+            raise InvalidToken("foreign issuer")
+        return claims
 
 
-def _text(claims: dict[str, Any], name: str, limit: int = 320) -> str | None:
-    value = claims.get(name)
-    if value is None:
-        return None
-    if not isinstance(value, str) or len(value) > limit or not _TEXT.fullmatch(value):
-        raise InvalidToken(f"{name} is malformed")
-    return value
+class TokensByAlgorithm:
+    """Each algorithm has one family of keys; what is not named here is refused before any key is looked at."""
+
+    def __init__(self, families: Mapping[str, TokenVerifier]) -> None:
+        self._families = dict(families)
+
+    async def verify(self, token: str) -> Claims:
+        """Raises ``InvalidToken``."""
+        family = self._families.get(header_of(token).algorithm)
+        if family is None:
+            raise InvalidToken("algorithm not allowed")
+        return await family.verify(token)
+
+
+def fingerprint(token: str) -> str:
+    """Names a token where it must not be kept itself."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

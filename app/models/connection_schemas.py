@@ -157,6 +157,32 @@ class ConnectionOut(BaseModel):
     updated_by: str | None
 
 
+class EventAddressOut(BaseModel):
+    """Whether a CRM may tell of changes, and whether it does."""
+
+    issued: bool
+    issued_at: datetime | None
+    issued_by: str | None
+    events: int = Field(description="How many came since.")
+    last_event_at: datetime | None
+
+
+class EventAddressIssued(BaseModel):
+    """Where the CRM is to tell of changes. The last part is a secret."""
+
+    address: str = Field(
+        description="As the service was called just now; where the CRM reaches it by another name, that one before `path`.",
+        examples=["https://kwork.example.ru/api/v1/crm/events/…"],
+    )
+    path: str = Field(examples=["/api/v1/crm/events/…"])
+
+
+class EventTaken(BaseModel):
+    """The event was noted; what it is about is looked at soon."""
+
+    ok: bool
+
+
 class ConnectionDeleted(BaseModel):
     """What went with a connection. The records in the CRM stay."""
 

@@ -54,7 +54,7 @@ class Courier:
         self._guard = guard
         self._total = total_seconds
         self._transport = transport or httpx2.AsyncHTTPTransport(
-            verify=_tls(),
+            verify=tls(),
             trust_env=False,  # a proxy would resolve the name once more, unjudged
             limits=httpx2.Limits(max_connections=2, max_keepalive_connections=1, keepalive_expiry=4.0),
         )
@@ -132,7 +132,7 @@ async def _beginning(response: httpx2.Response) -> str:
 
 
 @cache
-def _tls() -> ssl.SSLContext:
+def tls() -> ssl.SSLContext:
     """Reading the trusted roots takes 70 ms of CPU: once; the context holds nothing of a tenant."""
     return httpx2.create_ssl_context()
 

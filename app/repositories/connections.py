@@ -14,6 +14,7 @@ import asyncpg
 from app.core.database import TenantConnection
 from app.domain.connections import CheckReport, ConnectionMode, ConnectionOrigin
 from app.domain.errors import Conflict, NotFound
+from app.repositories.crm_schedule import CrmSchedule
 
 OF_SETTINGS: Final = "default"
 """The name of the connection that the settings describe."""
@@ -30,6 +31,8 @@ class CrmConnection:
     mode: ConnectionMode = ConnectionMode.LIVE
     address: str | None = None
     """What is called, without any secret; ``None``: the service's settings say it."""
+    place: str | None = field(default=None, repr=False)
+    """Which CRM it is, as a fingerprint; a tenant connects each one once."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Of the kind, without secrets; empty where the service's settings say it all."""
     secrets_sealed: bytes | None = field(default=None, repr=False)
@@ -62,6 +65,7 @@ class Connections:
     """CRM connections of one tenant, the one of the settings first, then by age."""
 
     def __init__(self, scope: TenantConnection) -> None:
+        self._scope = scope
         self._connection = scope.connection
         self._tenant_id = scope.tenant_id
 
@@ -137,6 +141,18 @@ class Connections:
         )
         return _connection(row) if row is not None else None
 
+    async def at_place(self, connection: CrmConnection) -> CrmConnection | None:
+        """Another connection to the same CRM."""
+        row = await self._connection.fetchrow(
+            f"SELECT {_COLUMNS} FROM crm_connections "  # noqa: S608
+            "WHERE tenant_id = $1 AND kind = $2 AND place = $3 AND id <> $4",
+            self._tenant_id,
+            connection.kind,
+            connection.place,
+            connection.id,
+        )
+        return _connection(row) if row is not None else None
+
     async def stands(self, connection: CrmConnection) -> bool:
         """Whether it is live and as it was; it stays so until this transaction ends."""
         found = await self._connection.fetchval(
@@ -148,7 +164,8 @@ class Connections:
         return bool(found)
 
     async def save(self, connection: CrmConnection) -> CrmConnection:
-        """Adds it, or puts it in the place of the one with its id. Raises ``Conflict`` (``connection_name_taken``)."""
+        """Adds it, or puts it in the place of the one with its id. Raises ``Conflict``
+        (``connection_name_taken``, ``crm_connected_already``)."""
         await self._make_tenant()
         try:
             row = await self._connection.fetchrow(
@@ -166,8 +183,11 @@ class Connections:
                 connection.check_report,
                 connection.checked_at,
                 connection.updated_by,
+                connection.place,
             )
-        except asyncpg.UniqueViolationError:
+        except asyncpg.UniqueViolationError as error:
+            if error.constraint_name == "crm_connections_place":
+                raise connected_already(None) from None
             raise Conflict(
                 "Подключение с таким именем уже есть: выберите другое имя.", code="connection_name_taken"
             ) from None
@@ -193,6 +213,7 @@ class Connections:
             announce_from,
             by,
         )
+        await CrmSchedule(self._scope).connection_became(connection_id)
 
     async def keep_mapping(self, connection_id: UUID, mapping: Mapping[str, Any], *, by: str) -> None:
         """What is claimed from now on is shaped by it."""
@@ -204,6 +225,7 @@ class Connections:
             dict(mapping),
             by,
         )
+        await CrmSchedule(self._scope).connection_became(connection_id)
 
     async def keep_report(self, connection_id: UUID, report: CheckReport) -> None:
         await self._connection.execute(
@@ -256,6 +278,15 @@ class Connections:
         return _connection(row)
 
 
+def connected_already(name: str | None) -> Conflict:
+    """``name``: of the other connection."""
+    return Conflict(
+        f"Эта CRM уже подключена{f' — подключение «{name}»' if name else ''}: два подключения считали бы одни и те же "
+        "записи своими. Измените то подключение или удалите его.",
+        code="crm_connected_already",
+    )
+
+
 def _connection(row: asyncpg.Record) -> CrmConnection:
     given = dict(row)
     return CrmConnection(
@@ -269,18 +300,18 @@ def _connection(row: asyncpg.Record) -> CrmConnection:
 
 
 _COLUMNS = (
-    "id, kind, name, origin, mode, address, settings, secrets_sealed, secret_names, mapping, announce_from, check_report, "
+    "id, kind, name, origin, mode, address, place, settings, secrets_sealed, secret_names, mapping, announce_from, check_report, "
     "checked_at, set_up_at, version, created_at, updated_at, updated_by"
 )
 
 _SAVE = f"""
 INSERT INTO crm_connections AS c (
     tenant_id, id, kind, name, origin, mode, address, settings, secrets_sealed, secret_names, check_report,
-    checked_at, updated_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+    checked_at, updated_by, place)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 ON CONFLICT (tenant_id, id) DO UPDATE SET
     name = excluded.name, address = excluded.address, settings = excluded.settings, secrets_sealed = excluded.secrets_sealed,
     secret_names = excluded.secret_names, check_report = excluded.check_report, checked_at = excluded.checked_at,
-    version = c.version + 1, updated_at = now(), updated_by = excluded.updated_by
+    version = c.version + 1, updated_at = now(), updated_by = excluded.updated_by, place = excluded.place
 RETURNING {_COLUMNS}
 """  # noqa: S608

@@ -67,18 +67,23 @@ class CrmHealths:
         )
         return {row["connection_id"]: CrmHealth(**row) for row in rows}
 
-    async def note(self, connection_id: UUID, note: HealthNote) -> None:
-        """Replaces what was known; ``opened_at`` stays that of the first opening."""
-        await self._connection.execute(
+    async def note(self, connection_id: UUID, note: HealthNote) -> bool:
+        """Replaces what was known; ``opened_at`` stays that of the first opening. True: it was open before."""
+        was_open: bool = await self._connection.fetchval(
             """
+            WITH before AS (
+                SELECT opened_at FROM crm_health WHERE tenant_id = $1 AND connection_id = $2
+            ), written AS (
             INSERT INTO crm_health AS h (
-                tenant_id, connection_id, ok, at, code, detail, failures, opened_at, openings, paused_until)
+                    tenant_id, connection_id, ok, at, code, detail, failures, opened_at, openings, paused_until)
             VALUES ($1, $2, $3, now(), $4, $5, $6, CASE WHEN $7::boolean THEN now() END, $8,
                     CASE WHEN $9::float > 0 THEN now() + make_interval(secs => $9::float) END)
             ON CONFLICT (tenant_id, connection_id) DO UPDATE SET
                 ok = excluded.ok, at = excluded.at, code = excluded.code, detail = excluded.detail,
                 failures = excluded.failures, openings = excluded.openings, paused_until = excluded.paused_until,
                 opened_at = CASE WHEN $7::boolean THEN coalesce(h.opened_at, excluded.opened_at) END
+            )
+            SELECT EXISTS (SELECT 1 FROM before WHERE opened_at IS NOT NULL)
             """,
             self._tenant_id,
             connection_id,
@@ -90,6 +95,7 @@ class CrmHealths:
             note.openings,
             note.pause,
         )
+        return was_open
 
 
 _HEALTH = (

@@ -43,16 +43,20 @@ class CrmLinks:
         )
         return CrmLink(**row) if row is not None else None
 
-    async def open_orders(self, connection_id: UUID, *, after: str, limit: int) -> list[LinkedOrder]:
-        """Linked leads of orders that still go on, by key. One that is on its way to the CRM is left out: where it
-        stands is about to change."""
+    async def open_orders(
+        self, connection_id: UUID, *, after: str, limit: int, only: Sequence[str] | None = None
+    ) -> list[LinkedOrder]:
+        """Linked leads of orders that still go on, by key: all, or ``only`` of these keys. One that is on its way to the
+        CRM is left out: where it stands is about to change."""
         rows = await self._connection.fetch(
-            f"{_ORDERS} AND l.external_id > $4 ORDER BY l.external_id LIMIT $5",
+            f"{_ORDERS} AND l.external_id > $4 AND ($6::text[] IS NULL OR l.external_id = ANY ($6)) "
+            "ORDER BY l.external_id LIMIT $5",
             self._tenant_id,
             connection_id,
             _OVER,
             after,
             limit,
+            only,
         )
         return [LinkedOrder(**row) for row in rows]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,6 +13,14 @@ import asyncpg
 from app.core.database import TenantConnection
 from app.domain.crm_moves import LinkedOrder, Move
 from app.domain.writes import WriteAction
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One cause that keeps moves from happening: in the words of the last one, and how many leads it holds."""
+
+    detail: str | None
+    count: int
 
 
 class CrmMoves:
@@ -94,6 +103,12 @@ class CrmMoves:
             for_good,
         )
 
+    async def troubles(self, connection_id: UUID) -> dict[str, Trouble]:
+        """What keeps people's moves from happening on Kwork, by code: of orders that go on, and whose lead still stands
+        where it was moved to."""
+        rows = await self._connection.fetch(_TROUBLES, self._tenant_id, connection_id)
+        return {row["code"]: Trouble(row["detail"], row["count"]) for row in rows}
+
     async def page(
         self, connection_id: UUID, *, open_only: bool, limit: int, offset: int
     ) -> tuple[list[asyncpg.Record], int]:
@@ -123,4 +138,22 @@ FROM crm_moves m
 LEFT JOIN kwork_writes w ON w.tenant_id = m.tenant_id AND w.id = m.write_id
 WHERE m.tenant_id = $1 AND m.connection_id = $2
   AND (NOT $3 OR m.state <> 'asked' OR w.state IN ('prepared', 'refused', 'unknown', 'expired'))
+"""
+
+_TROUBLES = """
+WITH last AS (
+    SELECT DISTINCT ON (m.external_id) m.*
+    FROM crm_moves m WHERE m.tenant_id = $1 AND m.connection_id = $2
+    ORDER BY m.external_id, m.seen_at DESC, m.id DESC
+), troubled AS (
+    SELECT coalesce(m.reason_code, w.problem ->> 'code', 'write_' || w.state) AS code,
+           coalesce(m.reason, w.problem ->> 'detail') AS detail, m.seen_at
+    FROM last m
+    JOIN crm_links l ON l.tenant_id = m.tenant_id AND l.connection_id = m.connection_id AND l.entity = 'lead'
+        AND l.external_id = m.external_id AND l.seen_stage = m.stage
+    JOIN orders o ON o.tenant_id = m.tenant_id AND o.id = m.order_id AND o.status NOT IN ('done', 'cancelled')
+    LEFT JOIN kwork_writes w ON w.tenant_id = m.tenant_id AND w.id = m.write_id
+    WHERE m.state = 'refused' OR w.state IN ('refused', 'unknown', 'expired')
+)
+SELECT code, (array_agg(detail ORDER BY seen_at DESC))[1] AS detail, count(*) AS count FROM troubled GROUP BY code
 """

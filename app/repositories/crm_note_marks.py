@@ -31,27 +31,12 @@ class CrmNoteMarks:
         )
         return found
 
-    async def kept(self) -> set[UUID]:
-        """Connections that have a mark."""
-        rows = await self._connection.fetch(
-            "SELECT connection_id FROM crm_note_marks WHERE tenant_id = $1", self._tenant_id
-        )
-        return {row["connection_id"] for row in rows}
-
     async def move(self, connection_id: UUID, event_id: int) -> None:
         await self._connection.execute(
             "UPDATE crm_note_marks SET event_id = $3 WHERE tenant_id = $1 AND connection_id = $2",
             self._tenant_id,
             connection_id,
             event_id,
-        )
-
-    async def forget(self, connection_id: UUID) -> None:
-        """Notes are switched off: switched on again, they begin anew."""
-        await self._connection.execute(
-            "DELETE FROM crm_note_marks WHERE tenant_id = $1 AND connection_id = $2",
-            self._tenant_id,
-            connection_id,
         )
 
     async def known_leads(self, connection_id: UUID, keys: Sequence[str]) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -10,6 +11,8 @@ from app.core.database import TenantConnection
 
 CONNECTION = "connection"
 """Subject of a problem that concerns the whole connection; else it is an entity: ``lead``, ``contact``, ``note``."""
+MOVE = "move"
+"""Subject of a problem with moves of leads in the CRM that should cause something on Kwork."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,34 @@ class CrmProblems:
             count,
         )
 
+    async def stand(
+        self, connection_id: UUID, subject: str, causes: Mapping[str, tuple[str | None, int]]
+    ) -> None:
+        """These are all its causes now, by code: the words and how many each holds. Others are gone."""
+        for code, (detail, count) in sorted(causes.items()):
+            await self._connection.execute(
+                """
+                INSERT INTO crm_problems AS p (tenant_id, connection_id, code, subject, detail, count)
+                VALUES ($1, $2, $3, $4, $5, $6)
+                ON CONFLICT (tenant_id, connection_id, code, subject) WHERE closed_at IS NULL DO UPDATE SET
+                    detail = excluded.detail, count = excluded.count, last_seen_at = now()
+                """,
+                self._tenant_id,
+                connection_id,
+                code,
+                subject,
+                detail,
+                count,
+            )
+        await self._connection.execute(
+            "UPDATE crm_problems SET closed_at = now() WHERE tenant_id = $1 AND connection_id = $2 "
+            "AND subject = $3 AND closed_at IS NULL AND NOT code = ANY ($4::text[])",
+            self._tenant_id,
+            connection_id,
+            subject,
+            list(causes),
+        )
+
     async def close(self, connection_id: UUID, subject: str = CONNECTION) -> None:
         """The cause is gone."""
         await self._connection.execute(
@@ -71,14 +102,14 @@ class CrmProblems:
         await self._connection.execute(
             """
             UPDATE crm_problems p SET closed_at = now()
-            WHERE p.tenant_id = $1 AND p.connection_id = $2 AND p.closed_at IS NULL AND p.subject <> $3
+            WHERE p.tenant_id = $1 AND p.connection_id = $2 AND p.closed_at IS NULL AND NOT p.subject = ANY ($3::text[])
               AND NOT EXISTS (SELECT FROM deliveries d
                               WHERE d.tenant_id = $1 AND d.connection_id = $2 AND d.state = 'parked'
                                 AND d.entity = p.subject AND d.reason_code = p.code)
             """,
             self._tenant_id,
             connection_id,
-            CONNECTION,
+            [CONNECTION, MOVE],
         )
 
     async def page(

@@ -2,7 +2,7 @@
 
 ENQUEUE = """
 WITH connection AS (
-    SELECT c.announce_from, c.mapping FROM crm_connections c
+    SELECT c.announce_from, c.mapping, t.restored_at FROM crm_connections c JOIN tenants t ON t.id = c.tenant_id
     WHERE c.tenant_id = $1 AND c.id = $2 AND c.mode <> 'preview'
 ), incoming AS (
     SELECT DISTINCT ON (i.entity, i.external_id) i.entity, i.external_id, i.payload,
@@ -10,7 +10,10 @@ WITH connection AS (
     FROM jsonb_to_recordset($4::jsonb) AS i (
         entity text, external_id text, payload jsonb, payload_hash text, hold_seconds float, appeared_at timestamptz)
 ), needed AS (
-    SELECT i.*, CASE WHEN l.crm_id IS NULL THEN i.hold_seconds ELSE 0 END AS held
+    SELECT i.*, CASE WHEN l.crm_id IS NULL THEN i.hold_seconds ELSE 0 END AS held,
+           -- A database restored from a backup does not know what it sent after that: asked for before it is created.
+           l.crm_id IS NULL AND i.entity <> 'note' AND c.restored_at IS NOT NULL
+               AND (i.appeared_at >= c.restored_at) IS NOT TRUE AS look_up
     FROM incoming i CROSS JOIN connection c
     LEFT JOIN crm_links l ON l.tenant_id = $1 AND l.connection_id = $2 AND l.entity = i.entity
                          AND l.external_id = i.external_id
@@ -29,9 +32,11 @@ WITH connection AS (
                             AND d.payload_hash = i.hash)
 ), queued AS (
     INSERT INTO deliveries AS d (
-        tenant_id, connection_id, entity, external_id, run_id, payload, payload_hash, due_at, cause)
+        tenant_id, connection_id, entity, external_id, run_id, payload, payload_hash, due_at, cause, state, sent_at,
+        sent_hash)
     SELECT $1::text, $2::uuid, n.entity, n.external_id, $3::uuid, n.payload, n.hash,
-           now() + make_interval(secs => n.held), $5::text
+           now() + make_interval(secs => n.held), $5::text, CASE WHEN n.look_up THEN 'unknown' ELSE 'pending' END,
+           CASE WHEN n.look_up THEN now() END, CASE WHEN n.look_up THEN n.hash END
     FROM needed n
     ON CONFLICT (tenant_id, connection_id, entity, external_id) WHERE state NOT IN ('done', 'discarded')
     DO UPDATE SET
@@ -42,7 +47,8 @@ WITH connection AS (
                      ELSE d.state END,
         due_at = CASE WHEN d.state = 'parked' AND d.payload_hash <> excluded.payload_hash
                       THEN now()
-                      WHEN d.state = 'pending' AND d.attempts = 0 THEN least(d.due_at, excluded.due_at)
+                      WHEN d.state IN ('pending', 'unknown') AND d.attempts = 0
+                      THEN least(d.due_at, excluded.due_at)
                       ELSE d.due_at END
     RETURNING 1
 )

@@ -23,6 +23,17 @@ class Due:
     hinted: bool
 
 
+@dataclass(frozen=True, slots=True)
+class DueOfCrm:
+    """A connection's stream whose turn it is."""
+
+    tenant_id: str
+    connection_id: UUID
+    stream: str
+    named: bool
+    """The CRM told of a change."""
+
+
 class DueStreams:
     """What is due, of all tenants; for a scheduler's transaction (``Database.scheduler``)."""
 
@@ -41,6 +52,18 @@ class DueStreams:
         """
         rows = await self._connection.fetch(_TAKE, list(streams), per_tenant, limit, _FORGOTTEN_SECONDS)
         return [Due(row["tenant_id"], row["account_id"], row["stream"], row["hinted"]) for row in rows]
+
+    async def take_of_crms(self, per_tenant: int, limit: int) -> list[DueOfCrm]:
+        """The same for what is done with tenants' connections to CRMs."""
+        rows = await self._connection.fetch(_TAKE_OF_CRMS, per_tenant, limit, _FORGOTTEN_SECONDS)
+        return [DueOfCrm(**row) for row in rows]
+
+    async def wake_crms(self, stream: str) -> None:
+        """Connections' streams that waited for nothing but what their CRMs tell are looked at again by the clock."""
+        await self._connection.execute(
+            "UPDATE crm_schedule SET next_at = now(), whole_at = now() WHERE stream = $1 AND whole_at = 'infinity'",
+            stream,
+        )
 
     async def take_shared(self, streams: Sequence[str]) -> list[str]:
         """The same for what is read once for all."""
@@ -79,15 +102,18 @@ class DueStreams:
         )
         return found or 0
 
-    async def has_accounts(self) -> bool:
-        """Whether any account of any tenant is read at all."""
-        found: bool = await self._connection.fetchval("SELECT EXISTS (SELECT 1 FROM account_schedule)")
+    async def is_exchange_wanted(self) -> bool:
+        """Whether any tenant has an account that is read, or a saved search."""
+        found: bool = await self._connection.fetchval(
+            "SELECT EXISTS (SELECT 1 FROM account_schedule) OR EXISTS (SELECT 1 FROM searches)"
+        )
         return found
 
     async def followed(self) -> list[tuple[str, UUID]]:
         """Accounts that may be read now: tenant and id."""
         rows = await self._connection.fetch(
-            "SELECT tenant_id, account_id FROM account_schedule WHERE stream = 'news' ORDER BY account_id"
+            "SELECT tenant_id, account_id FROM account_schedule WHERE stream = 'news' "
+            "AND tenant_id NOT IN (SELECT id FROM tenants WHERE disabled_at IS NOT NULL) ORDER BY account_id"
         )
         return [(row["tenant_id"], row["account_id"]) for row in rows]
 
@@ -130,6 +156,7 @@ WITH due AS (
     FROM account_schedule s
     WHERE s.next_at <= now() AND (s.stream = ANY ($1::text[]) OR s.hint IS NOT NULL)
       AND (s.queued_at IS NULL OR s.queued_at < now() - make_interval(secs => $4))
+      AND s.tenant_id NOT IN (SELECT id FROM tenants WHERE disabled_at IS NOT NULL)
 ), outstanding AS (
     SELECT tenant_id, count(*) AS n FROM account_schedule
     WHERE queued_at >= now() - make_interval(secs => $4) GROUP BY tenant_id
@@ -142,4 +169,27 @@ WITH due AS (
     RETURNING s.tenant_id, s.account_id, s.stream, c.hinted, c.turn, c.next_at AS due_at
 )
 SELECT tenant_id, account_id, stream, hinted FROM taken ORDER BY turn, due_at
+"""
+
+_TAKE_OF_CRMS = """
+WITH due AS (
+    SELECT s.tenant_id, s.connection_id, s.stream, s.next_at, s.named_at IS NOT NULL AS named,
+           row_number() OVER (PARTITION BY s.tenant_id ORDER BY s.next_at) AS turn
+    FROM crm_schedule s
+    LEFT JOIN event_heads h ON h.tenant_id = s.tenant_id
+    LEFT JOIN crm_note_marks m ON m.tenant_id = s.tenant_id AND m.connection_id = s.connection_id
+    WHERE s.next_at <= now() AND (s.queued_at IS NULL OR s.queued_at < now() - make_interval(secs => $3))
+      AND (s.stream <> 'notes' OR h.last_id > coalesce(m.event_id, -1))
+), outstanding AS (
+    SELECT tenant_id, count(*) AS n FROM crm_schedule
+    WHERE queued_at >= now() - make_interval(secs => $3) GROUP BY tenant_id
+), chosen AS (
+    SELECT d.* FROM due d LEFT JOIN outstanding o USING (tenant_id)
+    WHERE d.turn + coalesce(o.n, 0) <= $1 ORDER BY d.turn, d.next_at LIMIT $2
+), taken AS (
+    UPDATE crm_schedule s SET queued_at = now() FROM chosen c
+    WHERE s.tenant_id = c.tenant_id AND s.connection_id = c.connection_id AND s.stream = c.stream
+    RETURNING s.tenant_id, s.connection_id, s.stream, c.named, c.turn, c.next_at AS due_at
+)
+SELECT tenant_id, connection_id, stream, named FROM taken ORDER BY turn, due_at
 """

@@ -23,6 +23,7 @@ QUEUES = (KWORK, EXCHANGE, CRM, UPKEEP)
 READ_STREAM = "kwork.read_stream"
 RUN_SYNC = "kwork.run_sync"
 PUSH = "crm.push"
+FOLLOW_CRM = "crm.follow"
 READ_SHARED = "exchange.read"
 TIDY = "upkeep.tidy"
 
@@ -64,6 +65,13 @@ def push_job(tenant_id: str, connection_id: UUID, *, delay: float = 0.0) -> NewJ
     name = f"push/{connection_id}"
     args = {"tenant_id": tenant_id, "connection_id": str(connection_id)}
     return NewJob(CRM, PUSH, args, name, name, 0, delay)
+
+
+def follow_crm_job(tenant_id: str, connection_id: UUID, stream: str, *, priority: int = 0) -> NewJob:
+    """Looks where a connection's leads stand, or queues its notes."""
+    name = f"{stream}/{connection_id}"
+    args = {"tenant_id": tenant_id, "connection_id": str(connection_id), "stream": stream}
+    return NewJob(CRM, FOLLOW_CRM, args, name, name, priority)
 
 
 def shared_job(stream: str) -> NewJob:

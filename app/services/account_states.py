@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from app.core.database import Database
+from app.core.metrics import LAYOUT_DRIFTS
 from app.domain.accounts import Account, AccountState
 from app.domain.errors import (
     Blocked,
@@ -101,6 +102,8 @@ class AccountStates:
         self, tenant_id: str, account_id: UUID, error: ServiceError, *, reading: str = "account"
     ) -> None:
         """Saves the state that the error leads to, if it leads to one."""
+        if isinstance(error, LayoutChanged):
+            LAYOUT_DRIFTS.labels(reading).inc()
         found = _state_for(error, account_id, reading)
         if found is None:
             return

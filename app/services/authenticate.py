@@ -1,4 +1,4 @@
-"""Signing in to the service itself, and deciding who a request comes from."""
+"""Deciding who a request comes from: a person's or the gateway's token, or a machine's key."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from app.core.claims import Claims, InvalidToken
 from app.core.database import Database
-from app.core.limits import RateLimits
-from app.core.passwords import Passwords
-from app.core.tokens import Claims, InvalidToken, SharedSecretTokens, TokenVerifier
-from app.domain.access import ROLE_NAMES, TENANT_ID, Caller, Role, User
-from app.domain.errors import Conflict, Forbidden, NotFound, RateLimited, Unauthenticated
+from app.core.tokens import TokenVerifier
+from app.domain.access import TENANT_ID, Caller, Role, role_named
+from app.domain.errors import Forbidden, NotFound, Unauthenticated
+from app.repositories.audit import Audit
 from app.repositories.tenants import Tenants
-from app.repositories.users import Credentials, Users, credentials_of
+from app.repositories.users import Users
+from app.services.admit_keys import KEY_PREFIX, caller_of_key, tenant_disabled
 
 TRUST_SECONDS = 5.0
 """How long a verdict is kept in the process: a token revoked by another process lives on that long at most."""
 
 _TRUSTED_AT_MOST = 4096
-_SAME_EMAIL_AT_MOST = 5
 _LATEST = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 
 
@@ -32,17 +32,10 @@ class TenantRules:
     allow_default: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SignedIn:
-    """A successful login. ``expires_in`` in seconds."""
-
-    access_token: str
-    expires_in: int
-    user: User
-
-
 class Authenticator:
-    """Verifies tokens. Raises ``Unauthenticated``, ``Forbidden`` or ``NotFound`` (unknown tenant)."""
+    """Verifies tokens and keys. Raises ``Unauthenticated``, ``Forbidden``, ``NotFound`` (unknown tenant) or
+    ``Unavailable`` (the gateway is asked and does not answer).
+    """
 
     def __init__(self, database: Database, tokens: TokenVerifier, rules: TenantRules) -> None:
         self._database = database
@@ -50,30 +43,49 @@ class Authenticator:
         self._rules = rules
         self._trusted: OrderedDict[tuple[str, str | None], tuple[Caller, float]] = OrderedDict()
 
-    async def admit(self, authorization: str | None, named_tenant: str | None) -> Caller:
-        """The caller of a request with these two headers. ``named_tenant`` is what ``X-Tenant-ID`` says."""
-        token = _bearer(authorization)
-        key = (token, named_tenant)
+    async def admit(
+        self, authorization: str | None, named_tenant: str | None, api_key: str | None = None
+    ) -> Caller:
+        """The caller of a request with these headers. ``named_tenant`` is what ``X-Tenant-ID`` says, ``api_key`` what
+        ``X-API-Key`` says.
+        """
+        credential = _credential(authorization, api_key)
+        key = (credential, named_tenant)
         known = self._trusted.get(key)
         if known is not None and known[1] > time.time():
             return known[0]
-        caller = await self._examine(token, named_tenant)
+        caller = await self._examine(credential, named_tenant)
         self._trusted[key] = (caller, min(time.time() + TRUST_SECONDS, caller.expires_at))
         if len(self._trusted) > _TRUSTED_AT_MOST:
             self._trusted.popitem(last=False)
         return caller
 
     async def logout(self, caller: Caller) -> None:
-        """Revokes the caller's token: here at once, in other processes within ``TRUST_SECONDS``."""
+        """Revokes the caller's token: here at once, in other processes within ``TRUST_SECONDS``.
+
+        Raises ``Forbidden`` for what is not a person's.
+        """
+        if caller.by_key:
+            raise Forbidden("Ключ отзывают через DELETE /api/v1/api-keys/{id}.", code="people_only")
+        if caller.any_tenant:
+            raise Forbidden("Служебный токен отзывает шлюз, который его выпустил.", code="people_only")
         async with self._database.tenant(caller.tenant_id) as scope:
             expires_at = datetime.fromtimestamp(min(caller.expires_at, _LATEST), UTC)
             await Users(scope).revoke(caller.jti, expires_at)
-        for key in [key for key, (known, _) in self._trusted.items() if known.jti == caller.jti]:
-            del self._trusted[key]
+            await Audit(scope).add(caller.actor, "logout", f"user/{caller.subject}")
+        self.forget(caller.tenant_id, caller.jti)
 
-    async def _examine(self, token: str, named_tenant: str | None) -> Caller:
+    def forget(self, tenant_id: str, jti: str) -> None:
+        """The next request with this token or key is examined anew."""
+        for key, (known, _) in list(self._trusted.items()):
+            if known.tenant_id == tenant_id and known.jti == jti:
+                del self._trusted[key]
+
+    async def _examine(self, credential: str, named_tenant: str | None) -> Caller:
+        if credential.startswith(KEY_PREFIX):
+            return await caller_of_key(self._database, credential, named_tenant)
         try:
-            claims = self._tokens.verify(token)
+            claims = await self._tokens.verify(credential)
         except InvalidToken as error:
             raise _untrusted(expired=error.expired) from error
         by_header = claims.tenant_id is None and claims.kind == "internal" and named_tenant is not None
@@ -84,8 +96,9 @@ class Authenticator:
             email=claims.email,
             jti=claims.jti,
             expires_at=claims.expires_at,
+            any_tenant=by_header,
         )
-        await self._check_stored(caller, must_exist=by_header)
+        await self._check_stored(caller, claims.issued_at)
         return caller
 
     def _tenant_of(self, claims: Claims, named: str | None) -> str:
@@ -109,74 +122,28 @@ class Authenticator:
             )
         return tenant
 
-    async def _check_stored(self, caller: Caller, *, must_exist: bool) -> None:
+    async def _check_stored(self, caller: Caller, issued_at: float | None) -> None:
         async with self._database.tenant(caller.tenant_id) as scope:
             tenants = Tenants(scope.connection)
-            if must_exist and not await tenants.exists(caller.tenant_id):
+            disabled = await tenants.is_disabled(caller.tenant_id)
+            if disabled is None and caller.any_tenant:
                 raise _unknown_tenant()
-            if await Users(scope).is_barred(caller.subject, caller.jti):
+            if disabled:
+                raise tenant_disabled()
+            if await Users(scope).is_barred(caller.subject, caller.jti, issued_at):
                 raise Unauthenticated("Токен отозван. Войдите снова.", code="token_revoked")
-            await tenants.ensure(caller.tenant_id)
+            if disabled is None:
+                await tenants.ensure(caller.tenant_id)
 
 
-class Login:
-    """Signs local users in by e-mail and password."""
-
-    def __init__(
-        self,
-        database: Database,
-        tokens: SharedSecretTokens,
-        passwords: Passwords,
-        limits: RateLimits,
-        *,
-        per_minute: int,
-    ) -> None:
-        self._database = database
-        self._tokens = tokens
-        self._passwords = passwords
-        self._limits = limits
-        self._per_minute = per_minute
-
-    async def sign_in(self, email: str, password: str, *, tenant_id: str | None, address: str) -> SignedIn:
-        """A token for the user. Raises ``Unauthenticated``, ``Conflict`` (which tenant?) or ``RateLimited``."""
-        await self._slow_down(email.lower(), address)
-        async with self._database.shared() as connection:
-            found = await credentials_of(connection, email, _SAME_EMAIL_AT_MOST)
-        if tenant_id is not None:
-            found = [one for one in found if one.user.tenant_id == tenant_id]
-        users = await self._matching(found, password)
-        if not users:
-            raise Unauthenticated("Неверный адрес почты или пароль.", code="wrong_credentials")
-        if len(users) > 1:
-            raise Conflict(
-                "Такой пользователь есть у нескольких тенантов: укажите tenant_id.", code="tenant_ambiguous"
+def _credential(authorization: str | None, api_key: str | None) -> str:
+    if api_key is not None:
+        if authorization is not None:
+            raise Unauthenticated(
+                "Пришли и Authorization, и X-API-Key: оставьте что-то одно.", code="credentials_ambiguous"
             )
-        user = users[0]
-        token, lifetime = self._tokens.issue(
-            subject=user.id, email=user.email, tenant_id=user.tenant_id, role=user.role
-        )
-        return SignedIn(token, lifetime, user)
-
-    async def _slow_down(self, email: str, address: str) -> None:
-        waits = (
-            await self._limits.hit("login", f"{address} {email}", per_minute=self._per_minute),
-            await self._limits.hit("login-address", address, per_minute=self._per_minute * 10),
-        )
-        wait = max((seconds for seconds in waits if seconds is not None), default=None)
-        if wait is not None:
-            raise RateLimited(
-                "Слишком много попыток входа. Подождите и повторите.",
-                retry_after=wait,
-                code="too_many_logins",
-            )
-
-    async def _matching(self, found: list[Credentials], password: str) -> list[User]:
-        if not found:
-            await self._passwords.verify(password, None)
-        return [one.user for one in found if await self._passwords.verify(password, one.password_hash)]
-
-
-def _bearer(authorization: str | None) -> str:
+        # Only a key: a token has its own header.
+        return api_key if api_key.startswith(KEY_PREFIX) else KEY_PREFIX
     scheme, _, token = (authorization or "").partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token:
@@ -187,7 +154,7 @@ def _bearer(authorization: str | None) -> str:
 def _role_of(claims: Claims) -> Role:
     if claims.role is None and claims.kind == "internal":
         return Role.OPERATOR
-    role = ROLE_NAMES.get((claims.role or "").upper())
+    role = role_named(claims.role or "")
     if role is None:
         raise Forbidden("Роль в токене сервису неизвестна.", code="role_unknown")
     return role

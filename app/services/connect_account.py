@@ -28,6 +28,7 @@ from app.domain.errors import (
 from app.domain.kwork import OwnProfile, Surface
 from app.marketplaces.kwork.browser import KworkBrowser
 from app.repositories.accounts import Accounts
+from app.repositories.audit import Audit
 from app.services.account_access import AccountVault, SecretsUnreadable
 from app.services.account_states import WRONG_PASSWORD, AccountStates, is_blocked
 from app.services.import_session import session_from
@@ -39,6 +40,7 @@ from app.services.use_account import UseAccount
 
 T = TypeVar("T")
 
+_SERVICE = "service"
 NO_TRAFFIC = frozenset({AccountState.NEEDS_PERSON, AccountState.PAUSED, AccountState.BLOCKED})
 
 
@@ -60,7 +62,7 @@ class SessionAnswer:
 
 
 class ConnectAccount:
-    """The use cases of Kwork accounts."""
+    """The use cases of Kwork accounts. ``by``: how the audit names who does it."""
 
     def __init__(
         self,
@@ -88,15 +90,17 @@ class ConnectAccount:
         )
 
     async def add_account(
-        self, tenant_id: str, *, title: str, login: str, password: str | None = None
+        self, tenant_id: str, *, title: str, login: str, password: str | None = None, by: str = _SERVICE
     ) -> Account:
         """Saves a ``new`` account; nothing is sent to Kwork. Raises ``Conflict`` (``account_exists``)."""
         account_id = uuid4()
         sealed = self._vault.seal_password(tenant_id, account_id, password) if password else None
         async with self._database.tenant(tenant_id) as scope:
-            return await Accounts(scope).add(
+            added = await Accounts(scope).add(
                 account_id, title=title.strip() or login, login=login.strip(), password_sealed=sealed
             )
+            await Audit(scope).add(by, "account.created", f"account/{account_id}", {"login": added.login})
+            return added
 
     async def list_accounts(
         self, tenant_id: str, *, page: int = 1, limit: int = 50
@@ -118,6 +122,7 @@ class ConnectAccount:
         title: str | None = None,
         login: str | None = None,
         password: str | None = None,
+        by: str = _SERVICE,
     ) -> Account:
         """Changes what is given. Another login forgets the sessions; new login data let it be tried again."""
         async with self._database.tenant(tenant_id) as scope:
@@ -135,12 +140,16 @@ class ConnectAccount:
                     await accounts.forget_sessions(account_id)
             if (is_other_login or password) and _waits_for_login_data(before, is_other_login):
                 await accounts.set_state(account_id, AccountState.NEW)
+            given = {"title": title, "login": login, "password": password}
+            changed = [name for name, value in given.items() if value is not None]
+            await Audit(scope).add(by, "account.changed", f"account/{account_id}", {"changed": changed})
             return await accounts.get(account_id)
 
-    async def delete_account(self, tenant_id: str, account_id: UUID) -> None:
+    async def delete_account(self, tenant_id: str, account_id: UUID, *, by: str = _SERVICE) -> None:
         """Removes the account, its sessions and what was read from it. Raises ``NotFound``."""
         async with self._database.tenant(tenant_id) as scope:
             await Accounts(scope).delete(account_id)
+            await Audit(scope).add(by, "account.deleted", f"account/{account_id}")
 
     async def capabilities(self, tenant_id: str, account_id: UUID) -> Mapping[Capability, CapabilityReport]:
         """What the account can do now, through which surface, or why not and what helps."""

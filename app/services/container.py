@@ -12,20 +12,24 @@ from uuid import UUID
 from app.core.database import Database
 from app.core.limits import RateLimits
 from app.core.shutdown import Shutdown
-from app.services.authenticate import Authenticator, Login
+from app.services.authenticate import Authenticator
 from app.services.connect_account import ConnectAccount
 from app.services.event_streams import EventStreams
 from app.services.files import Files
+from app.services.log_in import Login
 from app.services.manage_connections import ManageConnections
+from app.services.manage_keys import ManageKeys
 from app.services.manage_mapping import ManageMapping
 from app.services.manage_searches import ManageSearches
 from app.services.manage_webhooks import ManageWebhooks
 from app.services.preview_delivery import PreviewDelivery
 from app.services.read_attachments import ReadAttachments
+from app.services.read_audit import ReadAudit
 from app.services.read_categories import Categories
-from app.services.read_crm_stages import ReadCrmStages
+from app.services.read_figures import ReadFigures
 from app.services.receive_files import ReceiveFiles
 from app.services.sync_history import SyncHistory
+from app.services.take_crm_events import TakeCrmEvents
 from app.services.work_on_failures import WorkOnFailures
 from app.services.writes import WritesService
 
@@ -106,6 +110,8 @@ class Services:
     authenticator: Authenticator
     limits: RateLimits
     login: Login
+    api_keys: ManageKeys
+    audit: ReadAudit
     categories: Categories
     accounts: ConnectAccount
     push_leads: PushLeads
@@ -123,7 +129,8 @@ class Services:
     backfill: BackfillConnection
     mappings: ManageMapping
     previews: PreviewDelivery
-    crm_stages: ReadCrmStages
+    crm_events: TakeCrmEvents
     writes: WritesService
     probes: tuple[Probe, ...] = ()
     shutdown: Shutdown = field(default_factory=Shutdown)
+    figures: ReadFigures | None = None

@@ -11,7 +11,6 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Mapping
-from enum import Enum
 from typing import Final
 
 from app.domain.crm import LookupUnsupported
@@ -57,13 +56,6 @@ REFUSED: Final[Mapping[type[VendorError], tuple[float, float]]] = {
 """Shortest and longest pause after what hardly heals by itself: one is enough, and asking again may make it worse."""
 
 
-class Turn(Enum):
-    """What a note changed; told once each."""
-
-    OPENED = "opened"
-    CLOSED = "closed"
-
-
 class Breaker:
     """What one worker knows of one CRM, from the database on. ``dirty``: it knows more than the database."""
 
@@ -83,8 +75,6 @@ class Breaker:
         self.dirty = False
         self.asked_to_wait = asyncio.Event()
         """Set when the CRM is to be left alone from now on; other workers should know at once."""
-        self.turn: Turn | None = None
-        """What is to be told since the last time it was taken."""
 
     @property
     def pause(self) -> float:
@@ -110,29 +100,24 @@ class Breaker:
         if refused or self.is_open or self._failures >= FAILURES:
             self._open(refused, getattr(error, "retry_after", None) or 0.0)
 
+    def close(self) -> None:
+        """Somebody asked the CRM all that it is needed for, and it answered well."""
+        self._until = None
+        self.note(None)
+
     def told(self) -> HealthNote:
-        """All of it, to be written down."""
-        self.dirty = False
+        """All of it, to be written down; ``dirty`` is for the writer to clear, once that is committed."""
         ok, code, detail = self._last
         return HealthNote(ok, code, detail, self._failures, self.is_open, self._openings, self.pause)
-
-    def take_turn(self) -> Turn | None:
-        """What is to be told, once."""
-        turn, self.turn = self.turn, None
-        return turn
 
     def _answers(self) -> None:
         if self.pause > 0:
             return  # it was on its way before; only a probe closes
-        if self.is_open:
-            self.turn = Turn.CLOSED
         self._failures, self._openings, self.is_open, self._until = 0, 0, False, None
         self._last = (True, None, None)
 
     def _open(self, refused: tuple[float, float] | None, asked: float) -> None:
         shortest, longest = refused or (SHORTEST_PAUSE, LONGEST_PAUSE)
-        if not self.is_open:
-            self.turn = Turn.OPENED
         self.is_open = True
         self._leave_alone(max(min(shortest * 2.0**self._openings, longest), asked))
         self._openings = min(self._openings + 1, 20)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from app.core.database import TenantConnection
 from app.core.settings import Settings
 from app.crm.profile import named_by, profile_in
-from app.crm.registry import build_connector, check_settings
+from app.crm.registry import CRM_KINDS, build_connector, check_settings, place_of
 from app.domain.connections import ConnectionMode, ConnectionOrigin
 from app.domain.crm import CrmConnector
 from app.domain.errors import Conflict
@@ -67,6 +67,13 @@ class CrmConnectors:
         given = _GIVEN[self._settings.crm_kind]
         if self.kind is not None:
             check_settings(self.kind, given(self._settings, FIRST_TENANT))
+
+    def place_for(self, tenant_id: str) -> str | None:
+        """Which CRM the settings mean for that tenant, as ``place_of`` tells it."""
+        if self.kind is None:
+            return None
+        given = _GIVEN[self.kind](self._settings, tenant_id)
+        return place_of(tenant_id, self.kind, CRM_KINDS[self.kind].settings_model.model_validate(given))
 
     def connect(self, tenant_id: str, connection: CrmConnection) -> CrmConnector:
         """Close it with ``aclose`` after use. Raises ``Conflict`` for a connection that does not open."""

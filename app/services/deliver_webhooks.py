@@ -21,6 +21,7 @@ import orjson
 from app.core.bell import DATABASE_AWAY, Bell
 from app.core.crypto import SecretUnreadable
 from app.core.database import Database, TenantConnection
+from app.core.logging import about
 from app.domain.webhooks import Delivery, Outcome, headers, wait_after
 from app.outside.addresses import AddressGuard, AddressRefused
 from app.outside.courier import TOTAL_SECONDS, Courier, Receipt
@@ -139,7 +140,8 @@ class DeliverWebhooks:
 
     async def _work_quietly(self, tenant_id: str, webhook_id: UUID) -> None:
         try:
-            await self._work(tenant_id, webhook_id)
+            with about(tenant=tenant_id, webhook=webhook_id):
+                await self._work(tenant_id, webhook_id)
         except LeaseLost:
             log.warning("webhook %s: another process took over", webhook_id)
         except DATABASE_AWAY as error:

@@ -16,6 +16,7 @@ from functools import partial
 from app.core.database import Database, TenantConnection
 from app.core.database_errors import DATABASE_DOWN
 from app.core.failpoints import failpoint
+from app.core.metrics import DELIVERIES_SETTLED, LEADS_CREATED
 from app.core.patience import when_database_is_back
 from app.core.together import all_or_none
 from app.domain.crm import CrmConnector, Entity
@@ -93,8 +94,8 @@ class Drain:
 
     async def tell(self) -> None:
         """Writes down what the breaker knows beyond the database."""
-        async with self._held() as scope:
-            await tell_crm_health(scope, self._connection, self._breaker)
+        async with self._telling():
+            pass
 
     async def _probe(self, sending: Sending) -> None:
         """One delivery at a time until one tells whether the CRM answers again."""
@@ -118,10 +119,18 @@ class Drain:
                 partial(self._save, claimed, [one for group in settled for one in group]),
                 seconds=LEASE_SECONDS,
             )
+            self._count(claimed[0].entity, [one for group in settled for one in group])
             failpoint("push.settled")
         finally:
             self._open[claimed[0].entity] -= 1
             self._one_closed.set()
+
+    def _count(self, entity: Entity, settled: Sequence[Settled]) -> None:
+        for one in settled:
+            if one.state in ("done", "parked"):
+                DELIVERIES_SETTLED.labels(entity.value, one.state).inc()
+            if entity is Entity.LEAD and one.outcome in ("created", "adopted"):
+                LEADS_CREATED.labels(self._connection.kind, one.outcome).inc()
 
     async def _claim(self, limit: int) -> list[Claimed]:
         """The next batch; none when nothing is due. Leads only when no contact is on its way any more, notes only when
@@ -151,11 +160,9 @@ class Drain:
         return [], True
 
     async def _save(self, claimed: Sequence[Claimed], settled: Sequence[Settled]) -> None:
-        async with self._held() as scope:
+        async with self._telling() as scope:
             await Deliveries(scope).settle(self._connection.id, self._lease.epoch, settled)
             await self._note_problems(scope, claimed, settled)
-            if self._breaker.dirty:
-                await tell_crm_health(scope, self._connection, self._breaker)
 
     async def _note_problems(
         self, scope: TenantConnection, claimed: Sequence[Claimed], settled: Sequence[Settled]
@@ -178,6 +185,18 @@ class Drain:
             await Leases(scope).keep(self._lease, LEASE_SECONDS)
             yield scope
         self._holds_until = max(self._holds_until, started + LEASE_SECONDS)
+
+    @asynccontextmanager
+    async def _telling(self) -> AsyncIterator[TenantConnection]:
+        """A transaction that holds the lease, and at last writes down what the breaker knows beyond the database."""
+        try:
+            async with self._held() as scope:
+                yield scope
+                if self._breaker.dirty:
+                    await tell_crm_health(scope, self._connection, self._breaker)
+        except BaseException:
+            self._breaker.dirty = True  # it may not stand there after all
+            raise
 
     async def _seconds_until_due(self) -> float | None:
         async with self._database.tenant(self._tenant_id) as scope:
@@ -203,7 +222,7 @@ class Drain:
             await self._breaker.asked_to_wait.wait()
             self._breaker.asked_to_wait.clear()
             with suppress(LeaseLost, *DATABASE_DOWN):
-                await self.tell()
+                await when_database_is_back(self.tell, seconds=LEASE_SECONDS)
 
     async def _heartbeat(self) -> None:
         while True:

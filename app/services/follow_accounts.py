@@ -19,6 +19,7 @@ from uuid import UUID
 
 from app.core.bell import DATABASE_AWAY
 from app.core.database import Database
+from app.core.logging import about
 from app.domain.errors import CapabilityUnavailable, NotFound, ServiceError
 from app.domain.live import EVERYWHERE, Hint
 from app.repositories.due import DueStreams
@@ -111,7 +112,8 @@ class FollowAccounts:
 
     async def _follow(self, tenant_id: str, account_id: UUID) -> None:
         try:
-            await Follower(self._database, self._reader, self._how, tenant_id, account_id).run()
+            with about(tenant=tenant_id, account=account_id):
+                await Follower(self._database, self._reader, self._how, tenant_id, account_id).run()
         except (StateForbids, NotFound):
             log.info("account %s may not be listened to now", account_id)
         except Exception:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import builtins
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID, uuid4
 
 from app.core.database import Database
-from app.crm.registry import CRM_KINDS
+from app.crm.registry import place_of
 from app.domain.access import Caller
 from app.domain.connections import (
     CheckFailed,
@@ -23,29 +23,35 @@ from app.domain.connections import (
 from app.domain.errors import Conflict, Invalid
 from app.domain.tokens import TokenKeeper
 from app.repositories.audit import Audit
-from app.repositories.connections import OF_SETTINGS, Connections, ConnectionUse, CrmConnection
+from app.repositories.connections import (
+    OF_SETTINGS,
+    Connections,
+    ConnectionUse,
+    CrmConnection,
+    connected_already,
+)
 from app.repositories.deliveries import Deliveries
 from app.services.check_connection import checked
+from app.services.connection_rules import (
+    ConnectionDraft,
+    ambiguous,
+    expect_no_links,
+    expect_own,
+    expect_room,
+    expect_unchanged,
+    given,
+    known_kind,
+    secrets_needed,
+    target,
+    usable,
+)
 from app.services.crm_connections import CrmConnectors
 from app.services.keep_tokens import UnsavedTokens, put_tokens
+from app.services.tell_crm_health import tell_crm_answers
 from app.services.tenant_connectors import TenantConnectors
 
-MOST_CONNECTIONS: Final = 10
 _ONE_TIME: Final = frozenset({"oauth.code", "oauth.refresh_token"})
 """A check spends them, so what they brought is kept with the connection."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionDraft:
-    """What somebody wants a connection to be. ``None``: as it is."""
-
-    kind: str | None = None
-    name: str | None = None
-    settings: Mapping[str, Any] | None = None
-    secrets: Mapping[str, str | None] = field(default_factory=dict, repr=False)
-    """Those that are given anew; a ``None`` takes one away, what is left out stays."""
-    same_crm: bool = False
-    """Another address means the same CRM with the same records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +103,12 @@ class ManageConnections:
         """Checks what it would become, then saves it, whole or not at all.
 
         Raises ``NotFound``, ``SettingsInvalid``, ``AddressRefused``, ``Conflict`` (``connection_of_settings``,
-        ``connection_kind_fixed``, ``connection_changed``, ``connection_name_taken``, ``connection_has_links``), and ``CheckFailed`` where the
+        ``connection_kind_fixed``, ``connection_changed``, ``connection_name_taken``,
+        ``connection_has_links``, ``crm_connected_already``), and ``CheckFailed`` where the
         connection is in use and would not work any more.
         """
         before = await self.get(caller.tenant_id, connection_id)
-        _expect_own(before)
+        expect_own(before)
         if draft.kind is not None and draft.kind != before.kind:
             raise Conflict(
                 f"Это подключение к CRM вида {before.kind}: номера её записей для другой CRM ничего не значат. "
@@ -117,6 +124,8 @@ class ManageConnections:
         report = await checked(self._connectors.connect(tenant_id, connection))
         async with self._database.tenant(tenant_id) as scope:
             await Connections(scope).keep_report(connection_id, report)
+            if report.ok and await tell_crm_answers(scope, connection):
+                await Deliveries(scope).hurry(connection_id)
         return report
 
     async def check_only(self, tenant_id: str) -> CheckReport:
@@ -127,13 +136,13 @@ class ManageConnections:
                 "CRM не подключена: подключите её (PUT /api/v1/crm/connection).", code="crm_not_configured"
             )
         if len(found) > 1:
-            raise _ambiguous()
+            raise ambiguous()
         return await self.check(tenant_id, found[0].id)
 
     async def check_draft(self, tenant_id: str, draft: ConnectionDraft) -> CheckReport:
         """A connection that nobody saved. Raises ``SettingsInvalid``, ``AddressRefused``, and ``Invalid``
         (``check_needs_saving``) where the check would spend what works once."""
-        kind, secrets = _known_kind(draft.kind), _given(draft)
+        kind, secrets = known_kind(draft.kind), given(draft)
         if _ONE_TIME & secrets.keys():
             raise Invalid(
                 "Код и токен обновления OAuth одноразовые: проверка без сохранения их потратила бы. Сохраните "
@@ -158,15 +167,16 @@ class ManageConnections:
             report = await self._made_ready(caller.tenant_id, before)
         async with self._database.tenant(caller.tenant_id) as scope:
             connections = Connections(scope)
-            _expect_unchanged(before, await connections.lock(connection_id))
+            expect_unchanged(before, await connections.lock(connection_id))
             if report is not None:
                 await connections.keep_report(connection_id, report)
+                await tell_crm_answers(scope, before)
             await connections.switch(connection_id, mode, announce_from=announce_from, by=caller.actor)
             await Deliveries(scope).hurry(connection_id)
             await Audit(scope).add(
                 caller.actor,
                 "crm_connection.switched",
-                _target(connection_id),
+                target(connection_id),
                 {
                     "from": before.mode,
                     "to": mode,
@@ -182,7 +192,7 @@ class ManageConnections:
             connections = Connections(scope)
             connection = await connections.lock(connection_id)
             if self._connectors.kind is not None:
-                _expect_own(connection)
+                expect_own(connection)
             use = await connections.use(connection_id)
             if use.in_flight:
                 raise Conflict(
@@ -194,7 +204,7 @@ class ManageConnections:
             await Audit(scope).add(
                 caller.actor,
                 "crm_connection.deleted",
-                _target(connection_id),
+                target(connection_id),
                 {
                     "kind": connection.kind,
                     "name": connection.name,
@@ -210,7 +220,7 @@ class ManageConnections:
                 return await Connections(scope).named(name)
             own = [one for one in await Connections(scope).all() if one.origin is ConnectionOrigin.API]
         if len(own) > 1:
-            raise _ambiguous()
+            raise ambiguous()
         return own[0] if own else None
 
     def _kept(self, tenant_id: str, before: CrmConnection, draft: ConnectionDraft) -> dict[str, str]:
@@ -220,17 +230,17 @@ class ManageConnections:
         except Conflict:  # they do not open any more
             kept = {}
         if lost := sorted(set(before.secret_names) - kept.keys() - draft.secrets.keys()):
-            raise _secrets_needed(lost)
+            raise secrets_needed(lost)
         stay = {name: secret for name, secret in kept.items() if name not in draft.secrets}
         if not stay or draft.settings is None:
             return stay
-        wanted = self._own.validated(tenant_id, before.kind, draft.settings, stay | _given(draft))
+        wanted = self._own.validated(tenant_id, before.kind, draft.settings, stay | given(draft))
         try:
             known = self._own.validated(tenant_id, before.kind, before.settings, kept)
         except SettingsInvalid:
-            raise _secrets_needed(sorted(stay)) from None
+            raise secrets_needed(sorted(stay)) from None
         if known.secrets_go_to != wanted.secrets_go_to:
-            raise _secrets_needed(sorted(stay))
+            raise secrets_needed(sorted(stay))
         return stay
 
     async def _save(
@@ -242,12 +252,14 @@ class ManageConnections:
         *,
         created: bool = False,
     ) -> SavedConnection:
-        tenant_id, kind = caller.tenant_id, _known_kind(before.kind)
+        tenant_id, kind = caller.tenant_id, known_kind(before.kind)
         settings = before.settings if draft.settings is None else draft.settings
-        secrets = {**kept, **_given(draft)}
-        name = _usable(draft.name or before.name)
+        secrets = {**kept, **given(draft)}
+        name = usable(draft.name or before.name)
         model = self._own.validated(tenant_id, kind, settings, secrets)
         await self._own.judge(kind, model)
+        before = replace(before, place=place_of(tenant_id, kind, model))
+        await self._expect_new_place(tenant_id, before)
         unsaved = UnsavedTokens()
         keeper: TokenKeeper = unsaved
         if not created and not _ONE_TIME & draft.secrets.keys():
@@ -269,22 +281,32 @@ class ManageConnections:
         async with self._database.tenant(tenant_id) as scope:
             connections = Connections(scope)
             if created:
-                await _expect_room(connections)
+                await expect_room(connections)
             else:
-                _expect_unchanged(before, await connections.lock(before.id))
+                expect_unchanged(before, await connections.lock(before.id))
                 if before.address != wanted.address and not draft.same_crm:
-                    _expect_no_links(await connections.use(before.id))
+                    expect_no_links(await connections.use(before.id))
             saved = await connections.save(wanted)
             await Deliveries(scope).hurry(saved.id)
+            if report.ok:
+                await tell_crm_answers(scope, saved)
             if unsaved.tokens is not None:
                 await put_tokens(scope, self._own.box, saved.id, unsaved.tokens)
             await Audit(scope).add(
                 caller.actor,
                 "crm_connection.created" if created else "crm_connection.changed",
-                _target(saved.id),
-                {"kind": kind, "name": name, "secrets": sorted(_given(draft)), "check": report.ok},
+                target(saved.id),
+                {"kind": kind, "name": name, "secrets": sorted(given(draft)), "check": report.ok},
             )
         return SavedConnection(saved, created)
+
+    async def _expect_new_place(self, tenant_id: str, wanted: CrmConnection) -> None:
+        """Before the check, which may spend what works once. Raises ``Conflict`` (``crm_connected_already``)."""
+        if wanted.place == self._connectors.place_for(tenant_id):
+            raise connected_already(OF_SETTINGS)
+        async with self._database.tenant(tenant_id) as scope:
+            if (other := await Connections(scope).at_place(wanted)) is not None:
+                raise connected_already(other.name)
 
     async def _made_ready(self, tenant_id: str, connection: CrmConnection) -> CheckReport:
         """The report is kept either way. Raises ``CheckFailed``."""
@@ -294,79 +316,3 @@ class ManageConnections:
                 await Connections(scope).keep_report(connection.id, report)
             raise CheckFailed(report, "Подключение не включено: исправьте и повторите.")
         return report
-
-
-def _known_kind(kind: str | None) -> str:
-    if kind is None or kind not in CRM_KINDS:
-        raise Invalid(f"kind: бывает {', '.join(sorted(CRM_KINDS))}.", field="kind", code="unknown_crm_kind")
-    return kind
-
-
-def _usable(name: str) -> str:
-    if name.lower() == OF_SETTINGS:
-        raise Invalid(
-            "Имя default занято подключением из настроек сервиса: выберите другое.",
-            field="name",
-            code="connection_name_reserved",
-        )
-    return name
-
-
-def _given(draft: ConnectionDraft) -> dict[str, str]:
-    return {name: secret for name, secret in draft.secrets.items() if secret is not None}
-
-
-def _expect_own(connection: CrmConnection) -> None:
-    if connection.origin is ConnectionOrigin.SETTINGS:
-        raise Conflict(
-            "Это подключение описано в настройках сервиса (CRM_KIND, CRM_API_URL, CRM_API_KEY): меняет его тот, кто "
-            "ведёт сервис. Остановить его для своего тенанта можно: POST …/mode.",
-            code="connection_of_settings",
-        )
-
-
-def _expect_unchanged(before: CrmConnection, now: CrmConnection) -> None:
-    if now.version != before.version:
-        raise Conflict(
-            "Подключение тем временем изменил кто-то другой: посмотрите его и повторите.",
-            code="connection_changed",
-        )
-
-
-def _expect_no_links(use: ConnectionUse) -> None:
-    """The numbers of one CRM's records mean nothing, or something else, in another."""
-    if use.links or use.in_flight:
-        raise Conflict(
-            f"По прежнему адресу в CRM уже есть записи этого подключения ({use.links + use.in_flight}). Если это та же CRM и сменился только "
-            'адрес, повторите с "same_crm": true; если другая — создайте новое подключение.',
-            code="connection_has_links",
-        )
-
-
-async def _expect_room(connections: Connections) -> None:
-    if len(await connections.all()) >= MOST_CONNECTIONS:
-        raise Conflict(
-            f"Подключений уже {MOST_CONNECTIONS}, больше нельзя: удалите лишние.", code="too_many_connections"
-        )
-
-
-def _secrets_needed(names: builtins.list[str]) -> SettingsInvalid:
-    return SettingsInvalid(
-        [
-            {
-                "field": f"secrets.{name}",
-                "code": "secrets_needed_again",
-                "message": "задайте секрет заново: прежний не открывается или уходил бы теперь в другое место",
-            }
-            for name in names
-        ],
-        code="secrets_needed_again",
-    )
-
-
-def _ambiguous() -> Conflict:
-    return Conflict("Подключений несколько: назовите нужное.", code="connection_ambiguous")
-
-
-def _target(connection_id: UUID) -> str:
-    return f"crm_connection/{connection_id}"

@@ -19,6 +19,7 @@ from app.repositories.order_list import OrderList
 from app.repositories.searches import SearchDraft, Searches
 from app.services.match_searches import MatchSearches
 from app.services.read_categories import Categories
+from app.services.read_orders import leads_of
 
 FORECAST_DAYS = 30
 
@@ -35,10 +36,12 @@ class SearchChanges:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a search would find. ``rows``: the newest projects as lists show them."""
+    """What a search would find. ``rows``: the newest projects as lists show them; ``leads``: by public id, where the lead
+    stands in each connection, if there are several."""
 
     forecast: Forecast
     rows: Sequence[Any]
+    leads: Mapping[str, Sequence[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,8 @@ class ManageSearches:
             projects = ProjectsByRule(scope.connection)
             forecast = await projects.forecast(rule, FORECAST_DAYS)
             rows = await OrderList(scope).projects(await projects.listed(rule, limit=limit))
-        return Preview(forecast, rows)
+            leads = await leads_of(scope, rows)
+        return Preview(forecast, rows, leads)
 
     async def add(
         self,

@@ -6,13 +6,10 @@ twice. It begins where the log stood when notes were switched on.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
-
-import structlog
 
 from app.core.database import Database, TenantConnection
 from app.domain.connections import ConnectionMode
@@ -27,8 +24,6 @@ from app.repositories.events import Events
 from app.services.lead_payloads import note_of_lead, order_key
 from app.services.ready_mapping import ready_mapping
 
-log = structlog.get_logger(__name__)
-
 _PAGE: Final = 200
 _MESSAGES: Final = (EventType.MESSAGE_RECEIVED, EventType.MESSAGE_SENT)
 
@@ -39,42 +34,24 @@ class NoteEvents:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def run(self, tenant_id: str) -> int:
-        """Queues what is new for each connection that wants notes; returns how many notes."""
+    async def run(self, tenant_id: str, connection_id: UUID) -> int:
+        """Queues what is new for a connection, if it wants notes; returns how many. Raises ``NotFound``."""
         async with self._database.tenant(tenant_id) as scope:
-            marked = await CrmNoteMarks(scope).kept()
-            connections = [
-                one for one in await Connections(scope).all() if one.id in marked or one.mapping.get("notes")
-            ]
-        count = 0
-        for connection in connections:
-            wanted = ready_mapping(dict(connection.mapping)).said.notes
-            more = True
-            while more:
-                async with self._database.tenant(tenant_id) as scope:
-                    queued, more = await _piece(scope, connection, wanted)
-                count += queued
+            connection = await Connections(scope).get(connection_id)
+        wanted = ready_mapping(dict(connection.mapping)).said.notes
+        count, more = 0, True
+        while more:
+            async with self._database.tenant(tenant_id) as scope:
+                queued, more = await _piece(scope, connection, wanted)
+            count += queued
         return count
-
-    async def run_forever(
-        self, tenants: Callable[[], Awaitable[Sequence[str]]], *, every_seconds: float
-    ) -> None:
-        """The background loop; it outlives a database that is away."""
-        while True:
-            try:
-                for tenant_id in await tenants():
-                    await self.run(tenant_id)
-            except Exception as error:  # noqa: BLE001
-                log.warning("notes_loop_failed", error=type(error).__name__)
-            await asyncio.sleep(every_seconds)
 
 
 async def _piece(scope: TenantConnection, connection: CrmConnection, wanted: Notes) -> tuple[int, bool]:
     """One piece of the log; how many notes were queued, and whether more of the log follows."""
     marks, types = CrmNoteMarks(scope), _types(wanted)
     if not types or connection.mode is ConnectionMode.PREVIEW:
-        await marks.forget(connection.id)
-        return 0, False
+        return 0, False  # its mark is gone, too
     events = Events(scope)
     position = await marks.take(connection.id, await events.head())
     piece = await events.after(position, EventFilter(types), _PAGE)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
 from app.core.settings import Settings
+from app.repositories.crm_schedule import STAGES
 from app.repositories.schedule import CONTACTS, GIGS, NEWS, OFFERS, ORDERS
 
 HOUR = 3600.0
@@ -41,6 +42,7 @@ class Pace:
             GIGS: HOUR,
             CONTACTS: HOUR,
             ORDERS: 24 * HOUR,
+            STAGES: settings.poll_seconds,
         }
         if settings.projects_poll_seconds:
             streams |= {PROJECTS: settings.projects_poll_seconds, PROJECTS_WHOLE: 6 * HOUR}

@@ -118,12 +118,14 @@ class PushDeliveries:
     async def _drain(self, tenant_id: str, connection: CrmConnection, seconds: float | None) -> float:
         lease_seconds = delivery_drain.LEASE_SECONDS
         async with self._database.tenant(tenant_id) as scope:
-            breaker = Breaker(await CrmHealths(scope).of(connection.id))
-            if breaker.pause > 0:
-                return breaker.pause
             lease = await Leases(scope).take(f"push/{connection.id}", self._holder, lease_seconds)
             if lease is None:
                 return _BUSY_WAIT
+            # Looked at under the lease: whoever had it last may have been asked to wait a moment ago.
+            breaker = Breaker(await CrmHealths(scope).of(connection.id))
+            if breaker.pause > 0:
+                await Leases(scope).give_back(lease)
+                return breaker.pause
             recovered = await Deliveries(scope).recover(connection.id, lease.epoch)
         if recovered:
             log.warning("deliveries_recovered", tenant=tenant_id, count=recovered)

@@ -6,7 +6,6 @@ each move by its key: old, doubled and out-of-order observations change nothing.
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -27,8 +26,9 @@ from app.domain.writes import Write, WriteInTheWay
 from app.repositories.connections import Connections, CrmConnection
 from app.repositories.crm_links import CrmLinks
 from app.repositories.crm_moves import CrmMoves
-from app.repositories.leases import Lease, Leases
+from app.repositories.leases import Lease, LeaseLost, Leases
 from app.services.admit_write import Wanted
+from app.services.note_move_problems import note_move_problems
 from app.services.ready_mapping import ready_mapping
 
 log = structlog.get_logger(__name__)
@@ -63,8 +63,11 @@ class ReadCrmStages:
         self._ask = ask
         self._holder = f"stages-{uuid.uuid4()}"
 
-    async def run(self, tenant_id: str, connection_id: UUID) -> StagesRead:
-        """One reading; nothing where the mapping lets nothing come back, or somebody reads already.
+    async def run(
+        self, tenant_id: str, connection_id: UUID, *, only: Sequence[str] | None = None
+    ) -> StagesRead:
+        """One reading: of all open orders' leads, or ``only`` of these keys. Nothing where the mapping lets nothing come
+        back; broken off where somebody else begins one, who finds what this one would have.
 
         Raises the families of a read from the CRM.
         """
@@ -73,45 +76,29 @@ class ReadCrmStages:
             said = ready_mapping(dict(connection.mapping)).said
             if not said.back or connection.mode is not ConnectionMode.LIVE:
                 return StagesRead()
-            lease = await Leases(scope).take(f"stages/{connection_id}", self._holder, LEASE_SECONDS)
-        if lease is None:
-            return StagesRead()
+            lease = await Leases(scope).take_over(f"stages/{connection_id}", self._holder, LEASE_SECONDS)
         try:
-            return await self._read(tenant_id, connection, said, lease)
+            return await self._read(tenant_id, connection, said, lease, only)
+        except LeaseLost:
+            log.info("crm_stages_are_read_elsewhere", connection=str(connection_id))
+            return StagesRead()
         finally:
             async with self._database.tenant(tenant_id) as scope:
                 await Leases(scope).give_back(lease)
 
-    async def run_all(self, tenant_id: str) -> None:
-        """Every connection of the tenant; what one CRM does not tell stops no other."""
-        async with self._database.tenant(tenant_id) as scope:
-            found = [one for one in await Connections(scope).all() if one.mapping.get("back")]
-        for connection in found:
-            try:
-                await self.run(tenant_id, connection.id)
-            except ServiceError as error:
-                log.warning("crm_stages_unread", connection=str(connection.id), code=error.code)
-
-    async def run_forever(
-        self, tenants: Callable[[], Awaitable[Sequence[str]]], *, every_seconds: float
-    ) -> None:
-        """The background loop; it outlives a database that is away."""
-        while True:
-            try:
-                for tenant_id in await tenants():
-                    await self.run_all(tenant_id)
-            except Exception as error:  # noqa: BLE001
-                log.warning("crm_stages_loop_failed", error=type(error).__name__)
-            await asyncio.sleep(every_seconds)
-
     async def _read(
-        self, tenant_id: str, connection: CrmConnection, said: CrmMapping, lease: Lease
+        self,
+        tenant_id: str,
+        connection: CrmConnection,
+        said: CrmMapping,
+        lease: Lease,
+        only: Sequence[str] | None,
     ) -> StagesRead:
         crm = self._connect(tenant_id, connection)
         looked_at = moved = 0
         try:
             after = ""
-            while links := await self._page(tenant_id, connection.id, after, lease):
+            while links := await self._page(tenant_id, connection.id, after, lease, only):
                 told = (
                     await crm.leads_at([link.crm_id for link in links])
                     if isinstance(crm, TellsStages)
@@ -125,12 +112,17 @@ class ReadCrmStages:
                 after = links[-1].external_id
         finally:
             await crm.aclose()
-        return StagesRead(looked_at, moved, await self._ask_for(tenant_id, connection))
+        asked = await self._ask_for(tenant_id, connection)
+        async with self._database.tenant(tenant_id) as scope:
+            await note_move_problems(scope, connection.id)
+        return StagesRead(looked_at, moved, asked)
 
-    async def _page(self, tenant_id: str, connection_id: UUID, after: str, lease: Lease) -> list[LinkedOrder]:
+    async def _page(
+        self, tenant_id: str, connection_id: UUID, after: str, lease: Lease, only: Sequence[str] | None
+    ) -> list[LinkedOrder]:
         async with self._database.tenant(tenant_id) as scope:
             await Leases(scope).keep(lease, LEASE_SECONDS)
-            return await CrmLinks(scope).open_orders(connection_id, after=after, limit=_PAGE)
+            return await CrmLinks(scope).open_orders(connection_id, after=after, limit=_PAGE, only=only)
 
     async def _keep(
         self, tenant_id: str, connection_id: UUID, said: CrmMapping, link: LinkedOrder, told: LeadAtCrm

@@ -18,6 +18,7 @@ import structlog
 
 from app.core.database import Database
 from app.core.database_errors import DATABASE_DOWN
+from app.core.metrics import orders_processed
 from app.core.patience import when_database_is_back
 from app.domain.errors import LayoutChanged, ServiceError
 from app.domain.kwork import Page, Project, ProjectFilter
@@ -154,6 +155,8 @@ class ReadExchange:
         counts.new += len(changes.new)
         counts.changed += len(changes.changed)
         counts.written += changes.written
+        new, changed = len(changes.new), len(changes.changed)
+        orders_processed("project", new=new, changed=changed, unchanged=len(page.items) - new - changed)
         return bool(changes.fresh)
 
 

@@ -8,7 +8,8 @@ import structlog
 
 from app.core.database import Database
 from app.core.database_errors import DATABASE_DOWN
-from app.domain.errors import ServiceError
+from app.core.metrics import LAYOUT_DRIFTS, reading_failed
+from app.domain.errors import LayoutChanged, ServiceError
 from app.repositories.due import DueStreams
 from app.repositories.jobs import Jobs
 from app.services.pace_of_reading import HOUR, PROJECTS_WHOLE, Pace
@@ -46,10 +47,14 @@ class ReadShared:
             await self._exchange.read(full=stream == PROJECTS_WHOLE)
         except ServiceError as error:
             reason = error.code
+            if isinstance(error, LayoutChanged):
+                LAYOUT_DRIFTS.labels(stream).inc()
             log.warning("exchange_not_read", code=error.code)
         except DATABASE_DOWN as error:
             reason = "database_away"
             log.warning("exchange_not_stored", error=type(error).__name__)
+        if reason is not None:
+            reading_failed(stream, reason)
         if self._after_reading is not None:
             await self._after_reading()
         await self._settle(stream, reason)

@@ -10,6 +10,7 @@ import structlog
 
 from app.core.database import Database, TenantConnection
 from app.core.database_errors import DATABASE_DOWN
+from app.core.metrics import reading_failed
 from app.core.patience import when_database_is_back
 from app.domain.errors import CapabilityUnavailable, NotFound, RateLimited, ServiceError
 from app.domain.live import Hint
@@ -119,6 +120,7 @@ class ReadStreams:
         return _Next(self._pace.after_success(work.stream))
 
     def _later(self, work: _Work, reason: str) -> _Next:
+        reading_failed(work.stream, reason)
         return _Next(self._pace.after_failure(work.stream, work.taken.failures), reason)
 
     async def _read(self, work: _Work) -> None:

@@ -8,8 +8,18 @@ from uuid import UUID
 import structlog
 
 from app.core.database import Database
+from app.repositories.crm_schedule import STAGES
 from app.repositories.due import DueStreams, forgotten_pushes
-from app.repositories.jobs import RUN_SYNC, SOON, UPKEEP, Jobs, push_job, read_stream_job, shared_job
+from app.repositories.jobs import (
+    RUN_SYNC,
+    SOON,
+    UPKEEP,
+    Jobs,
+    follow_crm_job,
+    push_job,
+    read_stream_job,
+    shared_job,
+)
 from app.repositories.schedule import STREAMS
 from app.repositories.tenants import all_tenants
 from app.services.pace_of_reading import HOUR, PROJECTS, PROJECTS_WHOLE, Pace
@@ -42,6 +52,7 @@ class ScheduleReadings:
         self._database = database
         self._sync = sync
         self._streams = [name for name in STREAMS if name in pace.seconds]
+        self._looks_at_stages = STAGES in pace.seconds
         self._shared = [name for name in _SHARED if name in pace.seconds]
         self._per_tenant = per_tenant
         self.dead_seconds = dead_seconds
@@ -59,19 +70,27 @@ class ScheduleReadings:
                 read_stream_job(one.tenant_id, one.account_id, one.stream, priority=SOON if one.hinted else 0)
                 for one in found
             ]
+            jobs += [
+                follow_crm_job(
+                    one.tenant_id, one.connection_id, one.stream, priority=SOON if one.named else 0
+                )
+                for one in await due.take_of_crms(self._per_tenant, _AT_ONCE)
+            ]
             shared = [UPKEEP]
-            if self._shared and await due.has_accounts():
+            if self._shared and await due.is_exchange_wanted():
                 shared += self._shared
             jobs += [shared_job(stream) for stream in await due.take_shared(shared)]
             await Jobs(connection).defer(*jobs)
         return len(jobs)
 
     async def prepare(self) -> None:
-        """Once per process: the rows of what is read once for all."""
+        """Once per process: the rows of what is read once for all; and what an earlier setting had switched off."""
         async with self._database.scheduler() as connection:
             due = DueStreams(connection)
             for stream, delay in ((PROJECTS, 0.0), (PROJECTS_WHOLE, HOUR), (UPKEEP, 60.0)):
                 await due.add_shared(stream, delay)
+            if self._looks_at_stages:
+                await due.wake_crms(STAGES)
 
     async def rescue(self) -> int:
         """Jobs of dead workers go back to the queue; returns how many. What lost too many workers is given up.

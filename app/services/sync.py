@@ -15,6 +15,8 @@ import structlog
 from app.core.bell import Bell
 from app.core.database import Database, TenantConnection
 from app.core.database_errors import DATABASE_DOWN
+from app.core.logging import about
+from app.core.metrics import LAYOUT_DRIFTS, reading_failed
 from app.core.patience import when_database_is_back
 from app.core.shutdown import Shutdown
 from app.domain.accounts import AccountState
@@ -221,7 +223,7 @@ class Sync:
     async def _run(self, run: RunScope, stream: str, request: SyncRequest) -> None:
         beat = asyncio.create_task(self._heartbeat(run))
         try:
-            with structlog.contextvars.bound_contextvars(tenant=run.tenant_id, run=str(run.lease.run_id)):
+            with about(tenant=run.tenant_id, run=run.lease.run_id, account=run.account_id):
                 if stream in (ORDERS, PROJECTS):
                     await self._refresh_categories(run)
                 error = await self._read_as_far_as_it_goes(run, stream, request)
@@ -244,7 +246,7 @@ class Sync:
             outcome = CRASHED
         finally:
             beat.cancel()
-        await self._finish(run, outcome)
+        await self._finish(run, stream, outcome)
 
     async def _deliver(self, run: RunScope) -> None:
         """Leads whose order's page this run did not reach, or could not read, go without it."""
@@ -341,7 +343,7 @@ class Sync:
             async with self._database.tenant(run.tenant_id) as scope:
                 await Leases(scope).give_back(run.lease)
 
-    async def _finish(self, run: RunScope, outcome: RunOutcome) -> None:
+    async def _finish(self, run: RunScope, stream: str, outcome: RunOutcome) -> None:
         async def note() -> None:
             async with self._database.tenant(run.tenant_id) as scope:
                 delivered = await Deliveries(scope).run_outcomes(run.lease.run_id)
@@ -353,6 +355,10 @@ class Sync:
 
         # Without this note the run would seem to go on until its lease ends.
         await when_database_is_back(note, seconds=RUN_LEASE_SECONDS)
+        if outcome.state == "failed":
+            reading_failed(stream, outcome.code)
+        if run.drift or run.stopped:
+            LAYOUT_DRIFTS.labels(stream).inc()
         log.info(
             "run_finished",
             run=str(run.lease.run_id),

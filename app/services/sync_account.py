@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.core.database import Database, TenantConnection
+from app.core.metrics import orders_processed
 from app.domain.errors import CapabilityUnavailable, LayoutChanged, NotFound, Rejected
 from app.domain.kwork import Dialog, Gig, Message, Order, Page, Person
 from app.repositories.changes import Changes
@@ -104,7 +105,14 @@ class SyncAccount:
             found.append(await self._store_orders(scope, run, page, only_changed=only_changed))
 
         await save_step(self._database, run, store)
-        return found[-1]
+        changes = found[-1]
+        orders_processed(
+            "order",
+            new=len(changes.new),
+            changed=len(changes.changed),
+            unchanged=len(changes.unchanged) + len(changes.touched),
+        )
+        return changes
 
     async def _store_orders(
         self, scope: TenantConnection, run: RunScope, page: Page[Order], *, only_changed: bool

@@ -8,6 +8,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from app.core.database import Database
+from app.core.logging import about
 from app.domain.accounts import AccountState
 from app.domain.errors import (
     AuthExpired,
@@ -50,6 +51,10 @@ class UseAccount:
 
     async def run(self, tenant_id: str, account_id: UUID, work: Work[T], *, reading: str = "account") -> T:
         """See ``ConnectAccount.with_client``."""
+        with about(tenant=tenant_id, account=account_id):
+            return await self._run(tenant_id, account_id, work, reading)
+
+    async def _run(self, tenant_id: str, account_id: UUID, work: Work[T], reading: str) -> T:
         try:
             opened = await self._sign_in.open(tenant_id, account_id)
         except SecretsUnreadable as error:

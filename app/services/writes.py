@@ -14,6 +14,7 @@ import structlog
 
 from app.core.database import Database
 from app.core.failpoints import failpoint
+from app.core.logging import about
 from app.core.shutdown import Shutdown
 from app.domain.access import Caller, Role
 from app.domain.errors import Conflict, Forbidden
@@ -318,12 +319,12 @@ class WritesService:
 
     async def _job(self, tenant_id: str, write_id: UUID, state: WriteState, is_parent: bool) -> None:
         """Sends; what is unclear afterwards is looked up once at once, and by ``tidy`` later."""
-        if is_parent:
-            await self._deliver.run(tenant_id, write_id)
-            return
-        if state is WriteState.UNKNOWN or await self._perform.run(tenant_id, write_id):
-            await self._reconcile.run(tenant_id, write_id)
-            await self._deliver.wake_parent(tenant_id, write_id)
+        with about(tenant=tenant_id, write=write_id):
+            if is_parent:
+                await self._deliver.run(tenant_id, write_id)
+            elif state is WriteState.UNKNOWN or await self._perform.run(tenant_id, write_id):
+                await self._reconcile.run(tenant_id, write_id)
+                await self._deliver.wake_parent(tenant_id, write_id)
 
     async def _decide(
         self,

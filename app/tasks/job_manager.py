@@ -18,6 +18,7 @@ from procrastinate.manager import JobManager
 from app.core.database import Database
 from app.core.database_errors import DATABASE_DOWN
 from app.core.job_connector import JobConnector
+from app.core.metrics import JOBS_DONE
 from app.core.patience import when_database_is_back
 from app.repositories.jobs import Jobs
 
@@ -53,6 +54,7 @@ class PatientJobManager(JobManager):
         """What succeeded is gone; what failed stays for a person to see."""
         failed = status is not Status.SUCCEEDED
         await self._settle(job, lambda jobs: jobs.settle(_id(job), job.worker_id, failed=failed))
+        JOBS_DONE.labels(job.task_name, "failed" if failed else "done").inc()
         if failed:
             log.error("job_failed", job=job.id, task=job.task_name, args=job.task_kwargs)
 
@@ -68,6 +70,7 @@ class PatientJobManager(JobManager):
         assert (priority, queue, lock) == (None, None, None), "our retry strategy leaves these as they are"
         delay = max(0.0, (retry_at - datetime.now(UTC)).total_seconds()) if retry_at else 0.0
         await self._settle(job, lambda jobs: jobs.put_back(_id(job), job.worker_id, delay=delay))
+        JOBS_DONE.labels(job.task_name, "again").inc()
 
     async def update_heartbeat(self, worker_id: int) -> None:
         """Never raises: the next one may succeed."""

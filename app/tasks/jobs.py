@@ -14,9 +14,11 @@ from procrastinate import App, BaseRetryStrategy, JobContext, RetryDecision
 from procrastinate.jobs import Job
 
 from app.core.database import Database
+from app.core.logging import about
 from app.repositories.jobs import (
     CRM,
     EXCHANGE,
+    FOLLOW_CRM,
     KWORK,
     PUSH,
     READ_SHARED,
@@ -26,10 +28,12 @@ from app.repositories.jobs import (
     UPKEEP,
     Jobs,
     NewJob,
+    follow_crm_job,
     push_job,
     read_stream_job,
     run_sync_job,
 )
+from app.services.follow_crm import FollowCrm
 from app.services.push_deliveries import PushDeliveries
 from app.services.read_shared import ReadShared
 from app.services.read_streams import ReadStreams
@@ -50,6 +54,7 @@ class Work:
     shared: ReadShared
     sync: Sync
     deliveries: PushDeliveries
+    crms: FollowCrm
     schedule: ScheduleReadings
 
 
@@ -70,7 +75,8 @@ class Rooms:
             return
         self._taken[key] += 1
         try:
-            await work
+            with about(job=job.task, **ids_of(job.args)):
+                await work
         finally:
             self._taken[key] -= 1
             if not self._taken[key]:
@@ -79,6 +85,11 @@ class Rooms:
     async def _later(self, job: NewJob) -> None:
         async with self._database.shared() as connection:
             await Jobs(connection).defer(replace(job, delay=random.uniform(*_NO_ROOM_SECONDS)))  # noqa: S311
+
+
+def ids_of(args: Mapping[str, Any]) -> dict[str, Any]:
+    """A job's arguments as log lines name them: ``tenant``, ``account``, ``run``, ``connection``, ``stream``."""
+    return {name.removesuffix("_id"): value for name, value in args.items()}
 
 
 class Again(BaseRetryStrategy):
@@ -116,13 +127,20 @@ def job_app(work: Work, rooms: Rooms, forgotten: Callable[[int], None]) -> App:
         job = push_job(tenant_id, UUID(connection_id))
         await rooms.do(tenant_id, job, work.deliveries.push(tenant_id, UUID(connection_id)))
 
+    @app.task(name=FOLLOW_CRM, queue=CRM, retry=again)
+    async def follow_crm(tenant_id: str, connection_id: str, stream: str) -> None:
+        job = follow_crm_job(tenant_id, UUID(connection_id), stream)
+        await rooms.do(tenant_id, job, work.crms.follow(tenant_id, UUID(connection_id), stream))
+
     @app.task(name=READ_SHARED, queue=EXCHANGE, retry=again)
     async def read_shared(stream: str) -> None:
-        await work.shared.read(stream)
+        with about(job=READ_SHARED, stream=stream):
+            await work.shared.read(stream)
 
     @app.task(name=TIDY, queue=UPKEEP, retry=again)
     async def tidy(stream: str) -> None:
-        await work.shared.tidy(stream)
+        with about(job=TIDY, stream=stream):
+            await work.shared.tidy(stream)
 
     return app
 

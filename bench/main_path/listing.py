@@ -17,9 +17,10 @@ from app.core.tokens import SharedSecretTokens
 from app.domain.listing import OrderFilter, Window
 from app.marketplaces.kwork.browser import KworkBrowser
 from app.repositories.order_list import OrderList
-from app.services.authenticate import Authenticator, Login, TenantRules
+from app.services.authenticate import Authenticator, TenantRules
 from app.services.container import Services
 from app.services.kwork_client import KworkClients
+from app.services.log_in import Login
 from app.services.read_categories import Categories
 from app.services.read_exchange import ReadExchange
 from bench.goal import Goal
@@ -68,6 +69,8 @@ def _ours(bed: Bed) -> tuple[FastAPI, str]:
         authenticator=Authenticator(bed.database, tokens, TenantRules("default", allow_default=False)),
         limits=RateLimits(None),
         login=Login(bed.database, tokens, Passwords(), RateLimits(None), per_minute=10),
+        api_keys=None,  # type: ignore[arg-type]
+        audit=None,  # type: ignore[arg-type]
         categories=Categories(bed.database),
         accounts=None,  # type: ignore[arg-type]
         push_leads=None,  # type: ignore[arg-type]
@@ -84,7 +87,7 @@ def _ours(bed: Bed) -> tuple[FastAPI, str]:
         backfill=None,  # type: ignore[arg-type]
         mappings=None,  # type: ignore[arg-type]
         previews=None,  # type: ignore[arg-type]
-        crm_stages=None,  # type: ignore[arg-type]
+        crm_events=None,  # type: ignore[arg-type]
         sync_history=None,  # type: ignore[arg-type]
         failures=None,  # type: ignore[arg-type]
     )

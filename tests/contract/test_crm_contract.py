@@ -1,6 +1,7 @@
 """The CRM contract is a good document, the demo CRM keeps it, and the native connector speaks it."""
 
 import copy
+import json
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -12,13 +13,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
+from app.api.told_by_crms import decoded
 from app.crm.native.bodies import BodyWriter
 from app.crm.native.settings import NativeSettings
+from app.crm.registry import CRM_KINDS
 from app.domain.crm import Contact, Lead, LeadStatus
 from sandbox.crm.fields import contact_shape, lead_shape
 from sandbox.crm.variant import Variant
 from tests.crm_contract import CONTRACT, VERBS, answer_problems, component, document, problems, resolved
 from tests.crm_desk import KEY, TENANT, CrmDesk
+from tests.crm_stands.native import NativeStand
 from tests.stand import Stand
 
 HEADERS = {"X-API-Key": KEY, "X-Tenant-ID": TENANT}
@@ -61,6 +65,16 @@ def test_every_operation_has_examples_that_fit_their_schemas() -> None:
                 assert problems(content["schema"], resolved(example)["value"]) == []
                 checked += 1
     assert checked > 60
+
+
+def test_what_a_crm_tells_by_the_contract_is_understood() -> None:
+    content = document()["webhooks"]["leadsChanged"]["post"]["requestBody"]["content"]["application/json"]
+    named = {}
+    for name, example in content["examples"].items():
+        assert problems(content["schema"], example["value"]) == []
+        named[name] = CRM_KINDS["native"].leads_named(decoded(json.dumps(example["value"]).encode()))
+    assert named == {"moved": {"L42"}, "many": {"L42", "1007"}, "untold": None}
+    assert problems(content["schema"], json.loads(NativeStand("").event_of("L1"))) == []
 
 
 def test_every_field_of_the_connector_is_in_the_contract() -> None:

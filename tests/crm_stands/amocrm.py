@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -130,6 +131,17 @@ class AmoStand(CrmStand):
             )
             for row in self.account.records["leads"].values()
         ]
+
+    def event_of(self, crm_id: str) -> bytes:
+        told = {
+            "leads[status][0][id]": crm_id,
+            "leads[status][0][status_id]": "1",  # nothing of it is true but the id
+            "leads[status][0][pipeline_id]": "2",
+            "leads[status][0][custom_fields][0][values][0][value]": "Новое & старое",
+            "account[id]": "29412",
+            "account[subdomain]": "studio",
+        }
+        return urlencode(told).encode()
 
     async def by_hand(
         self, crm_id: str, *, name: str | None = None, status: LeadStatus | None = None

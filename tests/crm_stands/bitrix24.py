@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from starlette.types import ASGIApp
 
@@ -102,6 +103,18 @@ class Bitrix24Stand(CrmStand):
             )
             for item in self.portal.items[CONTACT].values()
         ]
+
+    def event_of(self, crm_id: str) -> bytes:
+        ref = ref_of(crm_id, ItemType.DEAL)
+        told = {
+            "event": f"ONCRM{ref.kind.name}UPDATE",
+            "event_handler_id": "201",
+            "data[FIELDS][ID]": ref.id,
+            "ts": "1736405807",
+            "auth[domain]": "studio.bitrix24.ru",
+            "auth[application_token]": "51856fefc120afa4b628cc82d3935cce",
+        }
+        return urlencode(told).encode()
 
     async def by_hand(
         self, crm_id: str, *, name: str | None = None, status: LeadStatus | None = None

@@ -103,5 +103,9 @@ class CrmStand(Desk):
     ) -> None:
         """A person changes a lead in the CRM: renames it, moves it where leads of this status stand."""
 
+    @abstractmethod
+    def event_of(self, crm_id: str) -> bytes:
+        """The body in which this CRM tells that somebody changed a lead."""
+
     def connector(self, **settings: Any) -> CrmConnector:
         return build_connector(self.kind, self.settings() | settings)

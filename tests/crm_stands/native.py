@@ -1,5 +1,6 @@
 """The demo CRM as the contract suite's stand for `native`."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -64,6 +65,9 @@ class NativeStand(CrmDesk, CrmStand):
             )
             for row in await self.records()
         ]
+
+    def event_of(self, crm_id: str) -> bytes:
+        return json.dumps({"event": "lead.changed", "leads": [{"id": crm_id, "status": "lost"}]}).encode()
 
     async def by_hand(
         self, crm_id: str, *, name: str | None = None, status: LeadStatus | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from pydantic import SecretStr
 
 from app.core.database import Database
 from tests.api import Api, add_project, build_api
@@ -318,7 +320,8 @@ async def test_a_secret_that_was_moved_from_another_row_does_not_open(
     studio: Studio, stand: CrmStand, owner: asyncpg.Connection
 ) -> None:
     made = await studio.connect(stand)
-    other = await studio.connect(stand, live=False, name="other")
+    elsewhere = {**body_for(stand)["settings"], "tenant_id": "studio-2"}
+    other = await studio.connect(stand, live=False, name="other", settings=elsewhere)
     await owner.execute(
         "UPDATE crm_connections SET secrets_sealed = (SELECT secrets_sealed FROM crm_connections WHERE id = $2) "
         "WHERE id = $1",
@@ -379,7 +382,8 @@ async def test_a_connection_is_put_by_its_name(studio: Studio, stand: CrmStand) 
     ]
     assert (await studio.call("PUT", "", {"secrets": {"api_key": "k"}}))["id"] == first["id"]
     assert (await studio.call("POST", "/check"))["ok"] is False  # the only one there is
-    await studio.call("PUT", "", body_for(stand, name="second"), status=201)
+    elsewhere = {**first["settings"], "tenant_id": "studio-2"}
+    await studio.call("PUT", "", body_for(stand, name="second", settings=elsewhere), status=201)
     for method, path, body in (("PUT", "", {"secrets": {"api_key": "k"}}), ("POST", "/check", None)):
         assert (await studio.call(method, path, body, status=409))["code"] == "connection_ambiguous"
     taken = await studio.call("PUT", f"/{first['id']}", {"name": "second"}, status=409)
@@ -459,3 +463,78 @@ async def test_what_waited_for_the_end_of_a_pause_has_its_push_at_once(
         "SELECT count(*) FROM procrastinate_jobs WHERE args ->> 'connection_id' = $1 AND scheduled_at IS NULL"
     )
     assert await owner.fetchval(pushes, made["id"]) == 1
+
+
+@pytest.mark.parametrize("stand", sorted(STANDS), indirect=True)
+async def test_each_crm_is_connected_once(studio: Studio, stand: CrmStand) -> None:
+    """By any name, scheme or spelling of its address; with another mark for its records it is another place."""
+    await studio.connect(stand, live=False)
+    again = body_for(stand, name="again")
+    refused = await studio.call("PUT", "", again, status=409)
+    assert refused["code"] == "crm_connected_already"
+    assert f"«{stand.kind}»" in refused["detail"]
+    mark = {"native": "tenant_id", "bitrix24": "originator"}.get(stand.kind, "key_prefix")
+    again["settings"] = {**again["settings"], mark: "TWO"}
+    other = await studio.call("PUT", "", again, status=201)
+    back = await studio.call("PUT", f"/{other['id']}", {"settings": body_for(stand)["settings"]}, status=409)
+    assert back["code"] == "crm_connected_already"
+    await studio.call("PUT", f"/{other['id']}", {"name": "renamed"})
+
+
+async def test_the_crm_of_the_settings_is_not_connected_again(
+    stand: CrmStand, database: Database, owner: asyncpg.Connection, tmp_path: Path
+) -> None:
+    api = build_api(
+        database, data_dir=tmp_path, crm_api_url=stand.url + "/", crm_api_key=SecretStr(stand.secret)
+    )
+    studio = Studio(api, owner)
+    body = body_for(stand)
+    del body["settings"]["tenant_id"]
+    refused = await studio.call("PUT", "", body, status=409)
+    assert refused["code"] == "crm_connected_already"
+    await studio.call("PUT", "", body_for(stand), status=201)  # another tenant of that CRM
+
+
+async def test_two_at_once_connect_a_crm_once(studio: Studio, stand: CrmStand) -> None:
+    async with studio.api.admin(studio.tenant_id) as client:
+        answers = await asyncio.gather(
+            *(
+                client.put("/api/v1/crm/connection", json=body_for(stand, name=f"number {number}"))
+                for number in range(4)
+            )
+        )
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
+    assert {answer.json().get("code") for answer in answers} == {None, "crm_connected_already"}
+
+
+@pytest.mark.parametrize("asked", ["check", "save"])
+async def test_a_good_check_ends_the_pause_and_the_problem(
+    studio: Studio, stand: CrmStand, owner: asyncpg.Connection, asked: str
+) -> None:
+    """Though nothing waits that could try whether the CRM answers again."""
+    made = await studio.connect(stand)
+    await owner.execute(
+        "INSERT INTO crm_health (tenant_id, connection_id, ok, code, failures, opened_at, openings, paused_until) "
+        "VALUES ('studio', $1, false, 'auth_expired', 1, now(), 1, now() + interval '1 hour')",
+        made["id"],
+    )
+    await owner.execute(
+        "INSERT INTO crm_problems (tenant_id, connection_id, code, subject) "
+        "VALUES ('studio', $1, 'auth_expired', 'connection')",
+        made["id"],
+    )
+    stand.bad_day("fails_before_acting")
+    assert (await studio.call("POST", f"/{made['id']}/check"))["ok"] is False
+    assert await owner.fetchval("SELECT closed_at IS NULL FROM crm_problems")
+    stand.faults.clear()
+    if asked == "check":
+        assert (await studio.call("POST", f"/{made['id']}/check"))["ok"] is True
+    else:
+        await studio.call("PUT", f"/{made['id']}", {"secrets": body_for(stand)["secrets"]})
+    health = await owner.fetchrow("SELECT ok, code, failures, opened_at, paused_until FROM crm_health")
+    assert dict(health) == {
+        "ok": True, "code": None, "failures": 0, "opened_at": None, "paused_until": None,
+    }  # fmt: skip
+    assert await owner.fetchval("SELECT closed_at IS NOT NULL FROM crm_problems")
+    told = await owner.fetch("SELECT data FROM events WHERE type = 'crm_connection.changed'")
+    assert [json.loads(row["data"])["answers"] for row in told] == [True]

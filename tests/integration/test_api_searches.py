@@ -176,6 +176,25 @@ async def test_a_preview_tells_what_is_there_and_how_many_a_day_and_queues_nothi
     assert await owner.fetchval("SELECT count(*) FROM search_matches") == 0
 
 
+async def test_a_preview_tells_where_the_lead_stands_in_each_connection(
+    client: httpx2.AsyncClient, owner: asyncpg.Connection
+) -> None:
+    await listed(owner, 1)
+    only = (await client.post(f"{PATH}/preview", json={})).json()["items"][0]
+    assert (only["lead"], only["leads"]) == (None, None)
+    await owner.execute(
+        "INSERT INTO crm_connections (tenant_id, kind, name, origin) "
+        "VALUES ('a', 'native', 'First', 'api'), ('a', 'bitrix24', 'Second', 'api')"
+    )
+    await owner.execute(
+        "INSERT INTO crm_links (tenant_id, connection_id, entity, external_id, crm_id, payload_hash) "
+        "SELECT tenant_id, id, 'lead', 'kwork:project:1', 'D_7', '' FROM crm_connections WHERE name = 'Second'"
+    )
+    [row] = (await client.post(f"{PATH}/preview", json={})).json()["items"]
+    there = {lead["connection"]: (lead["id"], lead["state"]) for lead in row["leads"]}
+    assert there == {"First": (None, "none"), "Second": ("D_7", "synced")}
+
+
 async def test_a_preview_of_an_exchange_never_read_finds_nothing(client: httpx2.AsyncClient) -> None:
     shown = (await client.post(f"{PATH}/preview", json={})).json()
     assert shown == {"matching": 0, "per_day": 0.0, "days": [], "items": []}

@@ -15,7 +15,18 @@ import httpx2
 import pytest
 
 from app.core.database import Database, DatabaseAddress
-from tests.api import NOWHERE, Api, Shop, add_file_row, add_search, build_api, put_content, stock, token
+from tests.api import (
+    NOWHERE,
+    Api,
+    Shop,
+    add_api_key,
+    add_file_row,
+    add_search,
+    build_api,
+    put_content,
+    stock,
+    token,
+)
 
 REQUEST_ID = "the-same-request"
 NOBODY = UUID("00000000-0000-4000-8000-000000000000")
@@ -85,6 +96,9 @@ CASES: dict[str, Case] = {
     "check_account": Case(role="operator", path=account),
     "renew_session": Case(role="operator", path=account, shows_canary=False, status=409),
     "pause_account": Case(role="operator", path=account, body={"paused": True}),
+    "get_crm_event_address": Case(path=connection, shows_canary=False),
+    "issue_crm_event_address": Case(role="admin", path=connection, shows_canary=False, status=201),
+    "close_crm_event_address": Case(role="admin", path=connection, shows_canary=False, status=204),
     "get_crm_mapping": Case(path=connection),
     "put_crm_mapping": Case(
         role="admin", path=connection, body={"tags": [{"tags": ["x"]}]}, shows_canary=False, status=409
@@ -231,6 +245,13 @@ CASES: dict[str, Case] = {
     ),
     "get_tenant_settings": Case(shows_canary=False),
     "change_tenant_settings": Case(role="admin", body={"writes": {"offers_per_day": 3}}, shows_canary=False),
+    "list_api_keys": Case(role="admin"),
+    "add_api_key": Case(role="admin", body={"name": "new"}, shows_canary=False, status=201),
+    "delete_api_key": Case(
+        role="admin", path=lambda shop: {"id": shop.api_key_id}, shows_canary=False, status=204
+    ),
+    "list_audit": Case(role="admin"),
+    "export_audit": Case(role="admin"),
     "delete_account": Case(role="admin", path=account, shows_canary=False, status=204),
 }
 
@@ -258,7 +279,7 @@ def operations() -> dict[str, tuple[str, str, dict[str, Any]]]:
 
 
 OPERATIONS = operations()
-PUBLIC = {"login", "health", "ready"}
+PUBLIC = {"login", "health", "ready", "take_crm_event"}
 
 
 def test_every_operation_is_public_on_purpose_or_has_a_case() -> None:
@@ -298,6 +319,7 @@ NO_SHOP = Shop(
     NOBODY,
     999_999_999,
     999_999_998,
+    NOBODY,
     NOBODY,
 )
 
@@ -435,6 +457,10 @@ async def test_another_tenants_cursor_opens_nothing(
         other.canary,
     )
     await add_search(owner, "b", f"{other.canary} again")
+    await add_api_key(owner, "b", f"{other.canary} again")
+    await owner.execute(
+        "INSERT INTO audit (tenant_id, actor, action, target) VALUES ('b', $1, 'x', 'x')", other.canary
+    )
     path = CASES[name].path
     theirs = (await call(api, name, path(other), access=token("b"), query={"limit": "1"})).json()
     if theirs["next_cursor"] is None:
@@ -478,6 +504,9 @@ async def test_the_repositories_alone_keep_tenants_apart(
         "accounts",
         "users",
         "revoked_tokens",
+        "token_cutoffs",
+        "api_keys",
+        "audit",
         "files",
         "kwork_writes",
         "tenant_settings",

@@ -13,8 +13,10 @@ import pytest
 from app.core.database import Database
 from app.domain.failures import FailureFilter
 from app.repositories.connections import Connections
+from app.repositories.crm_health import CrmHealths, HealthNote
 from app.repositories.deliveries import Deliveries
 from app.repositories.failures import Failure, Failures
+from app.repositories.leases import Leases
 from app.services.crm_breaker import FAILURES
 from app.services.delivery_drain import BATCH
 from app.services.lead_payloads import message_note, order_lead
@@ -44,6 +46,11 @@ async def outbox(database: Database, stand: CrmStand) -> AsyncIterator[Outbox]:
 
 
 amocrm = pytest.mark.parametrize("open_stand", ["amocrm"], indirect=True)
+
+
+THROTTLED = HealthNote(
+    ok=False, code="rate_limited", detail="wait", failures=0, is_open=False, openings=0, pause=60.0
+)
 
 
 def calls(stand: CrmStand, **where: Any) -> int:
@@ -162,6 +169,66 @@ async def test_a_wait_the_crm_asks_for_is_known_to_all_workers_while_other_calls
     assert not drain.done(), "three calls hang still"
     await outbox.push.stop()
     await asyncio.wait([drain])
+
+
+async def test_a_wait_told_the_moment_another_worker_takes_over_is_obeyed(
+    stand: CrmStand, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await outbox.queue(1)
+    take = Leases.take
+
+    async def take_just_after_it_was_told(self: Leases, *given: Any) -> Any:
+        async with outbox.database.tenant(TENANT) as scope:
+            connection = await Connections(scope).default(outbox.kind)
+            await CrmHealths(scope).note(connection.id, THROTTLED)
+        return await take(self, *given)
+
+    monkeypatch.setattr(Leases, "take", take_just_after_it_was_told)
+    await outbox.push.drain(TENANT)
+    assert calls(stand) == 0
+    monkeypatch.undo()
+    await outbox.later()
+    await outbox.push.drain(TENANT)
+    assert len(await stand.leads()) == 1, "the lease was not kept meanwhile"
+
+
+@pytest.fixture
+def database_falls_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is known of a CRM is written down, but the database goes away before that is committed."""
+    note, failures = CrmHealths.note, iter((True, True))
+
+    async def cut_off(self: CrmHealths, *given: Any) -> bool:
+        was_open = await note(self, *given)
+        if next(failures, False):
+            raise asyncpg.ConnectionDoesNotExistError
+        return was_open
+
+    monkeypatch.setattr(CrmHealths, "note", cut_off)
+
+
+@pytest.mark.usefixtures("database_falls_twice")
+async def test_a_wait_outlives_a_database_that_falls_while_it_is_written_down(
+    stand: CrmStand, outbox: Outbox
+) -> None:
+    stand.bad_day("throttles_for_seconds", count=1)
+    await outbox.queue(1, 2, 3)
+    for _ in range(2):
+        await outbox.push.drain(TENANT)
+    assert calls(stand) == 1
+    found = await outbox.health()
+    assert found is not None
+    assert found.pause > 5
+
+
+@pytest.mark.usefixtures("database_falls_twice")
+async def test_a_lost_crm_is_told_once_although_the_database_falls_meanwhile(
+    stand: CrmStand, outbox: Outbox, owner: asyncpg.Connection
+) -> None:
+    stand.bad_day("fails_before_acting")
+    await outbox.queue_leads(2 * FAILURES)
+    await outbox.push.drain(TENANT)
+    assert await health(outbox) == (False, True)
+    assert await told(owner) == [False]
 
 
 async def test_a_tenants_hanging_crm_does_not_hold_anothers(

@@ -40,7 +40,7 @@ async def test_a_stream_tells_what_happens_from_now_on(live: Api) -> None:
     async with stream(live.app, token(A)) as events:
         assert events.status == 200
         assert events.headers["content-type"].startswith("text/event-stream")
-        assert events.headers["cache-control"] == "no-store"
+        assert events.headers["cache-control"] == "no-store, no-transform"
         assert events.headers["x-request-id"]
         assert (events.parser.retry, events.parser.last_id) == (3000, "1")
         await add(live, "first", "second")

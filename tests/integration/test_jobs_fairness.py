@@ -68,7 +68,7 @@ async def asked(database: Database) -> AsyncIterator[list[str]]:
         search_lag_seconds=0,
     )
     schedule = ScheduleReadings(database, None, NOTHING_BY_ITSELF, per_tenant=20, dead_seconds=20)  # type: ignore[arg-type]
-    work = Work(database, None, None, None, deliveries, schedule)  # type: ignore[arg-type]
+    work = Work(database, None, None, None, deliveries, None, schedule)  # type: ignore[arg-type]
     async with workers(work, queues=(CRM,), concurrency=1):
         yield found
         await deliveries.stop()

@@ -61,7 +61,7 @@ class Chat:
         await self._event(EventType.ORDER_EVENT, f"order-{order}", told)
 
     async def run(self) -> int:
-        count = await self.notes.run(self.studio.tenant_id)
+        count = await self.notes.run(self.studio.tenant_id, UUID(self.made["id"]))
         await self.studio.api.deliveries.drain(self.studio.tenant_id)
         return count
 
@@ -156,7 +156,7 @@ async def test_two_workers_queue_each_note_once(chat: Chat) -> None:
     for number in range(1, 21):
         await chat.message(number, f"Сообщение {number}.")
     counts = await asyncio.gather(
-        *(NoteEvents(chat.studio.api.database).run(chat.studio.tenant_id) for _ in range(4))
+        *(chat.notes.run(chat.studio.tenant_id, UUID(chat.made["id"])) for _ in range(4))
     )
     assert sum(counts) == 20
     queued = await chat.studio.owner.fetchval("SELECT count(*) FROM deliveries WHERE entity = 'note'")

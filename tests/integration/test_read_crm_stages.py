@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -13,73 +12,15 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from app.domain.crm import CrmConnector, Lead, LeadAtCrm, LeadStatus
+from app.domain.crm import LeadAtCrm, LeadStatus
 from app.domain.crm_moves import LinkedOrder, Seen, key_of, meaning_of
 from app.domain.errors import Rejected, Unavailable
 from app.domain.writes import WriteAction
-from app.models.mapping_schemas import MappingIn
-from app.repositories.crm_moves import CrmMoves
+from app.repositories.crm_problems import CrmProblems
 from app.services.read_crm_stages import ReadCrmStages, StagesRead
-from tests.api import add_order
+from tests.bureau import LOST, REVIEW, WORK, Bureau, opened_bureau, taken
 from tests.crm_stands import STANDS, CrmStand
 from tests.ledger import TENANT, Ledger
-
-WORK, REVIEW, LOST = LeadStatus.IN_PROGRESS, LeadStatus.ON_REVIEW, LeadStatus.LOST
-
-
-@dataclass
-class Bureau:
-    """A live connection with one linked order, whose lead we put into the stage of new ones."""
-
-    stand: CrmStand
-    ledger: Ledger
-    owner: asyncpg.Connection
-    connection_id: UUID
-    crm: CrmConnector
-    crm_id: str = ""
-
-    def reader(self) -> ReadCrmStages:
-        return ReadCrmStages(self.ledger.database, lambda *_: self.stand.connector(), self.ledger.service.ask)
-
-    async def stage(self, status: LeadStatus) -> str:
-        return str(await self.crm.stage_of(status))  # type: ignore[attr-defined]
-
-    async def says(self, *back: dict[str, Any], mode: str = "live") -> None:
-        mapping = MappingIn.model_validate({"back": list(back)}).kept()
-        await self.owner.execute(
-            "UPDATE crm_connections SET mapping = $1::text::jsonb, mode = $2", json.dumps(mapping), mode
-        )
-
-    async def link(self, number: int = 7, put: LeadStatus | None = LeadStatus.NEW, **order: Any) -> None:
-        await add_order(self.owner, TENANT, self.ledger.account_id, number, **{"status": "new", **order})
-        lead = Lead(f"kwork:order:{number}", "Сайт", status=put or LeadStatus.NEW)
-        self.crm_id = (await self.crm.create_lead(lead)).crm_id
-        await self.owner.execute(
-            "INSERT INTO crm_links (tenant_id, connection_id, entity, external_id, crm_id, payload_hash, put_stage) "
-            "VALUES ($1, $2, 'lead', $3, $4, '', $5)",
-            TENANT,
-            self.connection_id,
-            lead.external_id,
-            self.crm_id,
-            await self.stage(put) if put else None,
-        )
-
-    async def move(self, status: LeadStatus) -> None:
-        self.stand.later(60)
-        await self.stand.by_hand(self.crm_id, status=status)
-
-    async def read(self) -> StagesRead:
-        found = await self.reader().run(TENANT, self.connection_id)
-        await self.ledger.service.idle()
-        return found
-
-    async def moves(self) -> list[asyncpg.Record]:
-        async with self.ledger.database.tenant(TENANT) as scope:
-            return (await CrmMoves(scope).page(self.connection_id, open_only=False, limit=50, offset=0))[0]
-
-    async def open(self) -> list[asyncpg.Record]:
-        async with self.ledger.database.tenant(TENANT) as scope:
-            return (await CrmMoves(scope).page(self.connection_id, open_only=True, limit=50, offset=0))[0]
 
 
 @pytest.fixture(scope="module", params=["amocrm", "native"])
@@ -90,20 +31,8 @@ async def open_stand(request: pytest.FixtureRequest) -> AsyncIterator[CrmStand]:
 
 @pytest.fixture
 async def bureau(open_stand: CrmStand, ledger: Ledger, owner: asyncpg.Connection) -> AsyncIterator[Bureau]:
-    await open_stand.clear()
-    connection_id = await owner.fetchval(
-        "INSERT INTO crm_connections (tenant_id, kind, name, origin, mode, settings) "
-        "VALUES ($1, $2, 'Наша CRM', 'api', 'live', '{}') RETURNING id",
-        TENANT,
-        open_stand.kind,
-    )
-    crm = open_stand.connector()
-    yield Bureau(open_stand, ledger, owner, connection_id, crm)
-    await crm.aclose()
-
-
-async def taken(bureau: Bureau) -> dict[str, Any]:
-    return {"stage": await bureau.stage(WORK), "action": "take_order"}
+    async with opened_bureau(open_stand, ledger, owner) as opened:
+        yield opened
 
 
 async def test_a_persons_move_takes_the_order_into_work_once(bureau: Bureau) -> None:
@@ -294,7 +223,6 @@ async def test_a_crm_that_does_not_answer_changes_nothing(bureau: Bureau) -> Non
     bureau.stand.bad_day("fails_before_acting")
     with pytest.raises(Unavailable):
         await bureau.read()
-    await bureau.reader().run_all(TENANT)  # the loop outlives it
     bureau.stand.faults.clear()
     assert (await bureau.read()).asked == 1
 
@@ -336,3 +264,62 @@ def test_a_key_fits_the_ledger_whatever_the_crm_calls_its_stages() -> None:
 
 def _at(second: int | None) -> Any:
     return None if second is None else datetime(2026, 3, 5, 12, 0, second, tzinfo=UTC)
+
+
+async def problems(bureau: Bureau) -> list[tuple[str, str, int, bool]]:
+    rows = await bureau.owner.fetch(
+        "SELECT code, subject, count, closed_at IS NULL AS is_open FROM crm_problems ORDER BY first_seen_at, code"
+    )
+    return [tuple(row) for row in rows]
+
+
+async def test_a_move_that_does_not_happen_is_an_open_problem_that_closes_by_itself(bureau: Bureau) -> None:
+    await bureau.ledger.service.change_rules(bureau.ledger.caller(), {"mode": "off"})
+    await bureau.says(await taken(bureau))
+    await bureau.link(7)
+    first = bureau.crm_id
+    await bureau.link(8)
+    for crm_id in (first, bureau.crm_id):
+        bureau.stand.later(60)
+        await bureau.stand.by_hand(crm_id, status=WORK)
+    await bureau.read()
+    assert await problems(bureau) == [("writes_off", "move", 2, True)]
+    await bureau.read()
+    assert await problems(bureau) == [("writes_off", "move", 2, True)], "the same two, not four"
+
+    async with bureau.ledger.database.tenant(TENANT) as scope:
+        await CrmProblems(scope).close_settled(bureau.connection_id)
+    assert await problems(bureau) == [("writes_off", "move", 2, True)], "deliveries are another matter"
+
+    await bureau.owner.execute("UPDATE orders SET status = 'cancelled' WHERE id = 7")
+    await bureau.read()
+    assert await problems(bureau) == [("writes_off", "move", 1, True)]
+    await bureau.move(LeadStatus.NEW)
+    await bureau.read()
+    assert await problems(bureau) == [("writes_off", "move", 1, False)]
+
+
+async def test_what_kwork_refused_is_a_problem_until_the_lead_is_moved_again(bureau: Bureau) -> None:
+    handler: Any = bureau.ledger.handlers[WriteAction.TAKE_ORDER]
+    handler.refusal = Rejected("Заказ уже взят.", code="kwork_already_taken")
+    await bureau.says(await taken(bureau))
+    await bureau.link()
+    await bureau.move(WORK)
+    await bureau.read()
+    await bureau.read()  # how the write ended is seen by the next look
+    assert await problems(bureau) == [("kwork_already_taken", "move", 1, True)]
+    handler.refusal = None
+    for status in (LeadStatus.NEW, WORK):
+        await bureau.move(status)
+        await bureau.read()
+    assert await problems(bureau) == [("kwork_already_taken", "move", 1, False)]
+
+
+async def test_a_mapping_that_lets_nothing_back_closes_what_was_open(bureau: Bureau) -> None:
+    await bureau.ledger.service.change_rules(bureau.ledger.caller(), {"mode": "off"})
+    await bureau.says(await taken(bureau))
+    await bureau.link()
+    await bureau.move(WORK)
+    await bureau.read()
+    await bureau.says()
+    assert await problems(bureau) == [("writes_off", "move", 1, False)]

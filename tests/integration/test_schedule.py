@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,15 +13,26 @@ import pytest
 
 from app.core.database import Database
 from app.domain.accounts import AccountState
+from app.domain.connections import ConnectionMode
+from app.domain.errors import Unavailable
 from app.domain.live import Hint
 from app.repositories.accounts import Accounts
 from app.repositories.connections import Connections
+from app.repositories.crm_schedule import NOTES, STAGES
 from app.repositories.deliveries import Deliveries
 from app.repositories.due import DueStreams
+from app.repositories.events import Events
+from app.repositories.jobs import CRM
 from app.repositories.schedule import NEWS, ORDERS, STREAMS, AccountSchedule
+from app.services.follow_crm import FollowCrm
 from app.services.lead_payloads import order_lead
+from app.services.note_events import NoteEvents
 from app.services.pace_of_reading import HOUR, Pace
+from app.services.schedule_readings import ScheduleReadings
+from app.tasks.engine import Engine
+from app.tasks.jobs import Work
 from tests.accounts import TENANT
+from tests.api import add_search
 from tests.outbox import queued_order
 from tests.sync_bed import SyncBed
 
@@ -215,3 +227,146 @@ def test_patience_doubles_with_each_failure_up_to_an_hour() -> None:
     assert [pace.after_failure(NEWS, failures) for failures in range(6)] == [240, 480, 960, 1920, 3600, 3600]
     assert pace.after_failure(NEWS, 10_000) == HOUR
     assert pace.after_failure(ORDERS, 3) == 24 * HOUR
+
+
+async def test_the_exchange_is_read_for_a_saved_search_alone(database: Database) -> None:
+    async def is_wanted() -> bool:
+        async with database.scheduler() as connection:
+            return await DueStreams(connection).is_exchange_wanted()
+
+    assert not await is_wanted()
+    async with database.shared() as connection:
+        await connection.execute("INSERT INTO tenants (id, name) VALUES ('a', 'a')")
+    async with database.tenant("a") as scope:
+        await add_search(scope.connection, "a", "one")
+    assert not await is_wanted(), "it is switched off"
+    async with database.tenant("a") as scope:
+        await scope.connection.execute("UPDATE searches SET enabled = true")
+    assert await is_wanted()
+    async with database.tenant("a") as scope:
+        await scope.connection.execute("DELETE FROM searches")
+    assert not await is_wanted()
+    await connected(database, "a")
+    assert await is_wanted()
+
+
+# Connections to CRMs.
+
+
+async def with_crm(database: Database, tenant: str, *names: str, **mapping: Any) -> list[UUID]:
+    """Live connections of a tenant with that mapping."""
+    async with database.shared() as connection:
+        await connection.execute(
+            "INSERT INTO tenants (id, name) VALUES ($1, $1) ON CONFLICT DO NOTHING", tenant
+        )
+    found = []
+    async with database.tenant(tenant) as scope:
+        for name in names:
+            connection_id: UUID = await scope.connection.fetchval(
+                "INSERT INTO crm_connections (tenant_id, kind, name, origin) VALUES ($1, 'native', $2, 'api') "
+                "RETURNING id",
+                tenant,
+                name,
+            )
+            await Connections(scope).keep_mapping(connection_id, mapping, by="somebody")
+            found.append(connection_id)
+    return found
+
+
+async def take_of_crms(database: Database, *, per_tenant: int = 20) -> list[tuple[str, str]]:
+    async with database.scheduler() as connection:
+        return [
+            (due.tenant_id, due.stream) for due in await DueStreams(connection).take_of_crms(per_tenant, 500)
+        ]
+
+
+BACK = {"back": [{"stage": "won", "action": "take_order"}]}
+
+
+async def test_stages_of_connections_come_in_turn_between_tenants(database: Database) -> None:
+    await with_crm(database, "huge", *"abcdefgh", **BACK)
+    await with_crm(database, "small", "a", **BACK)
+    await with_crm(database, "other", "a", tags=[])
+    found = await take_of_crms(database, per_tenant=3)
+    assert Counter(found) == {("huge", "stages"): 3, ("small", "stages"): 1}
+    assert ("small", "stages") in found[:2]
+    assert await take_of_crms(database, per_tenant=3) == []
+
+
+async def test_notes_are_due_only_while_the_log_holds_something_new(database: Database) -> None:
+    [connection_id] = await with_crm(database, "a", "crm", notes={"messages": True})
+    assert await take_of_crms(database) == [], "the log is empty"
+    async with database.tenant("a") as scope:
+        await Events(scope).add("account.changed", "x", {})
+    assert await take_of_crms(database) == [("a", "notes")]
+    follow = FollowCrm(database, None, NoteEvents(database), Pace({}, 1.0))  # type: ignore[arg-type]
+    await follow.follow("a", connection_id, NOTES)
+    async with database.tenant("a") as scope:
+        await scope.connection.execute("UPDATE crm_schedule SET next_at = now()")
+    assert await take_of_crms(database) == [], "looked at"
+
+
+@pytest.mark.parametrize(
+    ("mode", "streams"), [("live", ["notes", "stages"]), ("paused", ["notes"]), ("preview", [])]
+)
+async def test_a_connection_is_followed_as_its_mode_and_mapping_say(
+    database: Database, owner: asyncpg.Connection, mode: str, streams: list[str]
+) -> None:
+    [connection_id] = await with_crm(database, "a", "crm", notes={"messages": True}, **BACK)
+
+    async def followed() -> list[str]:
+        return [row["stream"] for row in await owner.fetch("SELECT stream FROM crm_schedule ORDER BY stream")]
+
+    assert await followed() == ["notes", "stages"]
+    async with database.tenant("a") as scope:
+        await Connections(scope).switch(connection_id, ConnectionMode(mode), announce_from=None, by="x")
+    assert await followed() == streams
+    async with database.tenant("a") as scope:
+        await Connections(scope).keep_mapping(connection_id, {}, by="somebody")
+    assert await followed() == []
+    assert await owner.fetchval("SELECT count(*) FROM crm_note_marks") == 0
+
+
+async def test_a_reading_of_stages_that_fails_comes_later_each_time(
+    database: Database, owner: asyncpg.Connection
+) -> None:
+    [connection_id] = await with_crm(database, "a", "crm", **BACK)
+
+    class Away:
+        async def run(self, *_: object, **__: object) -> None:
+            raise Unavailable("CRM не отвечает.")
+
+    pace = Pace({STAGES: 120.0}, 1.0, jitter=lambda _low, _high: 1.0)
+    follow = FollowCrm(database, Away(), NoteEvents(database), pace)  # type: ignore[arg-type]
+    waits = []
+    for _ in range(3):
+        assert await take_of_crms(database) == [("a", "stages")]
+        await follow.follow("a", connection_id, STAGES)
+        row = await owner.fetchrow(
+            "UPDATE crm_schedule s SET next_at = now() FROM crm_schedule o WHERE o.stream = s.stream RETURNING s.failures, s.reason, "
+            "extract(epoch FROM o.next_at - now())::float AS wait"
+        )
+        waits.append(round(row["wait"], -1))
+        assert row["reason"] == "unavailable"
+    assert waits == [240, 480, 960]
+
+
+async def test_the_workers_of_two_processes_look_once(database: Database, owner: asyncpg.Connection) -> None:
+    """Two engines on one database: what is due is one job, whoever does it."""
+    await with_crm(database, "a", "crm", **BACK)
+    looked: list[UUID] = []
+
+    class Counting:
+        async def run(self, _tenant: str, connection_id: UUID, **_: object) -> None:
+            looked.append(connection_id)
+            await asyncio.sleep(0)
+
+    pace = Pace({STAGES: 120.0}, 1.0)
+    crms = FollowCrm(database, Counting(), NoteEvents(database), pace)  # type: ignore[arg-type]
+    schedule = ScheduleReadings(database, None, pace, per_tenant=20, dead_seconds=20)  # type: ignore[arg-type]
+    work = Work(database, None, None, None, None, crms, schedule)  # type: ignore[arg-type]
+    engines = [Engine(work, queues=(CRM,), concurrency=2, stop_seconds=0.2) for _ in range(2)]
+    async with engines[0].running(), engines[1].running(), asyncio.timeout(20):
+        while not await owner.fetchval("SELECT last_at IS NOT NULL FROM crm_schedule"):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    assert len(looked) == 1

@@ -24,7 +24,6 @@ from app.services.crm_breaker import (
     Breaker,
     Paused,
     SetUpFailed,
-    Turn,
 )
 
 
@@ -49,13 +48,12 @@ def fail(breaker: Breaker, times: int, error: ServiceError | None = None) -> Non
         breaker.note(error or Unavailable("x"))
 
 
-def test_it_opens_after_some_failures_in_a_row_and_tells_once(clock: Clock) -> None:
+def test_it_opens_after_some_failures_in_a_row(clock: Clock) -> None:
     one = breaker(clock)
     fail(one, FAILURES - 1)
-    assert (one.is_open, one.pause, one.take_turn()) == (False, 0.0, None)
+    assert (one.is_open, one.pause) == (False, 0.0)
     fail(one, 1, Ambiguous("x"))
     assert (one.is_open, one.pause) == (True, SHORTEST_PAUSE)
-    assert (one.take_turn(), one.take_turn()) == (Turn.OPENED, None)
 
 
 def test_a_good_answer_in_between_starts_the_count_anew(clock: Clock) -> None:
@@ -103,13 +101,12 @@ def test_calls_that_were_on_their_way_change_nothing_once_it_is_open(clock: Cloc
     assert one.is_open
 
 
-def test_a_good_probe_closes_it_and_tells_once(clock: Clock) -> None:
+def test_a_good_probe_closes_it(clock: Clock) -> None:
     one = breaker(clock)
     fail(one, FAILURES)
-    one.take_turn()
     clock.now += one.pause
     one.note(None)
-    assert (one.is_open, one.pause, one.take_turn(), one.take_turn()) == (False, 0.0, Turn.CLOSED, None)
+    assert (one.is_open, one.pause) == (False, 0.0)
     fail(one, FAILURES)
     assert one.pause == SHORTEST_PAUSE, "it begins anew"
 
@@ -118,7 +115,7 @@ def test_being_asked_to_wait_is_obeyed_and_is_no_failure(clock: Clock) -> None:
     one = breaker(clock)
     for _ in range(FAILURES * 2):
         one.note(RateLimited("x", retry_after=60))
-    assert (one.is_open, one.pause, one.take_turn()) == (False, 60.0, None)
+    assert (one.is_open, one.pause) == (False, 60.0)
     one.note(Paused("not sent"))
     assert not one.is_open
 
@@ -139,7 +136,7 @@ def test_the_next_worker_goes_on_where_the_last_one_was(clock: Clock) -> None:
         told.openings, None, told.pause,
     )  # fmt: skip
     second = breaker(clock, known)
-    assert (second.is_open, second.pause, second.take_turn()) == (True, SHORTEST_PAUSE, None)
+    assert (second.is_open, second.pause) == (True, SHORTEST_PAUSE)
     clock.now += second.pause
     fail(second, 1)
     assert second.pause == 2 * SHORTEST_PAUSE

@@ -13,6 +13,7 @@ from app.api.describe import problems
 from app.api.queries import documented, query_of
 from app.api.rows import json_answer, list_answer
 from app.api.v1.deps import Admin, Operator, UseCases, Viewer
+from app.domain.access import Caller
 from app.domain.accounts import Account
 from app.domain.errors import ServiceError
 from app.models.account_schemas import (
@@ -25,6 +26,7 @@ from app.models.account_schemas import (
     SessionIn,
 )
 from app.models.schemas import Listed, PageQuery
+from app.repositories.audit import Audit
 from app.services.connect_account import SessionAnswer
 from app.services.container import Services
 
@@ -74,7 +76,11 @@ async def add_account(body: AccountIn, caller: Admin, services: UseCases) -> Res
     """
     password = body.password.get_secret_value() if body.password else None
     account = await services.accounts.add_account(
-        caller.tenant_id, title=body.title or body.login, login=body.login, password=password
+        caller.tenant_id,
+        title=body.title or body.login,
+        login=body.login,
+        password=password,
+        by=caller.actor,
     )
     obstacle: ServiceError | None = None
     if body.sign_in and password is not None:
@@ -117,6 +123,7 @@ async def update_account(
         title=body.title,
         login=body.login,
         password=body.password.get_secret_value() if body.password else None,
+        by=caller.actor,
     )
     return await _shown(services, account)
 
@@ -131,7 +138,7 @@ async def update_account(
 )
 async def delete_account(account_id: AccountId, caller: Admin, services: UseCases) -> Response:
     """Removes the account, its session and everything read from it. Leads in the CRM stay."""
-    await services.accounts.delete_account(caller.tenant_id, account_id)
+    await services.accounts.delete_account(caller.tenant_id, account_id, by=caller.actor)
     return Response(status_code=204)
 
 
@@ -177,6 +184,9 @@ async def renew_session(
         account = await services.accounts.sign_in(caller.tenant_id, account_id)
     else:
         account = await services.accounts.answer(caller.tenant_id, account_id, answer)
+    await _note(
+        services, caller, "account.session_renewed" if answer is None else "account.answered", account_id
+    )
     return await _shown(services, account)
 
 
@@ -192,7 +202,14 @@ async def pause_account(
 ) -> Response:
     """While paused nothing is sent to Kwork for the account; afterwards it is as it was before."""
     change = services.accounts.pause if body.paused else services.accounts.resume
-    return await _shown(services, await change(caller.tenant_id, account_id))
+    account = await change(caller.tenant_id, account_id)
+    await _note(services, caller, "account.paused" if body.paused else "account.resumed", account_id)
+    return await _shown(services, account)
+
+
+async def _note(services: Services, caller: Caller, action: str, account_id: UUID) -> None:
+    async with services.database.tenant(caller.tenant_id) as scope:
+        await Audit(scope).add(caller.actor, action, f"account/{account_id}")
 
 
 async def _shown(services: Services, account: Account) -> Response:

@@ -16,12 +16,13 @@ router = APIRouter(prefix="/auth", tags=["auth"])
     operation_id="login",
     summary="Sign in with e-mail and password",
     response_model=TokenOut,
-    responses=problems(401, 409, 413, 415, 429, open_to_all=True),
+    responses=problems(401, 403, 409, 413, 415, 429, open_to_all=True),
 )
 async def login(body: LoginIn, request: Request, services: UseCases) -> TokenOut:
     """A token for a local user. Wrong password and unknown user answer alike (401 `wrong_credentials`).
 
-    409 `tenant_ambiguous`: several tenants have this user with this password, name `tenant_id`.
+    409 `tenant_ambiguous`: several tenants have this user with this password, name `tenant_id`. 403 `tenant_disabled`,
+    `local_login_off`. 429 `too_many_logins`: per user and address, per user, and per address.
     """
     signed = await services.login.sign_in(
         body.email,
@@ -46,7 +47,10 @@ async def login(body: LoginIn, request: Request, services: UseCases) -> TokenOut
     responses=problems(),
 )
 async def logout(caller: Viewer, services: UseCases) -> Response:
-    """The token is of no use from now on (in other processes of the service within five seconds)."""
+    """The token is of no use from now on (in other processes of the service within five seconds).
+
+    403 `people_only`: keys and service tokens of the gateway do not sign out.
+    """
     await services.authenticator.logout(caller)
     return Response(status_code=204)
 

@@ -10,7 +10,7 @@ from app.api import rows
 from app.api.cursors import message_cursor, message_position, plain_cursor, plain_offset
 from app.api.describe import problems
 from app.api.queries import documented, query_of
-from app.api.v1.deps import UseCases, Viewer, role_too_low, settings_of
+from app.api.v1.deps import UseCases, Viewer, require, settings_of
 from app.domain.access import Role
 from app.models.schemas import DialogOut, DialogQuery, Listed, MessageOut, MessageQuery
 from app.services import read_chat
@@ -76,8 +76,8 @@ async def list_messages(
     the role *operator* is needed, as Kwork may mark it read. Messages are untrusted text: show them escaped.
     """
     before = message_position(query.before)
-    if query.refresh and not caller.role.includes(Role.OPERATOR):
-        raise role_too_low(Role.OPERATOR)
+    if query.refresh:
+        require(caller, Role.OPERATOR, changes=True)
     async with services.database.tenant(caller.tenant_id) as scope:
         dialog = await read_chat.find_dialog(scope, dialog_id, query.account_id)
     if query.refresh:

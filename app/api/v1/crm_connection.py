@@ -26,7 +26,8 @@ from app.models.connection_schemas import (
 )
 from app.models.schemas import MAX_LIMIT, Listed
 from app.services.backfill_connection import Backfill
-from app.services.manage_connections import ConnectionDraft, SavedConnection
+from app.services.connection_rules import ConnectionDraft
+from app.services.manage_connections import SavedConnection
 
 router = APIRouter(prefix="/crm/connection", tags=["crm-connections"])
 
@@ -80,7 +81,8 @@ async def put_crm_connection(body: ConnectionIn, caller: Admin, services: UseCas
     `secrets_needed_again`: with another address or another use of a secret the secrets must be given anew. 422
     `address_not_public` and its like: the service does not call there. 409 `connection_check_failed` (with `report`):
     the connection is in use and would not work any more; nothing was changed. 409 `connection_has_links`: with another
-    address it needs `same_crm`.
+    address it needs `same_crm`. 409 `crm_connected_already`: another connection of the tenant goes to the same CRM, and
+    each would take the other's records for its own.
     """
     saved = await services.connections.put(caller, _draft(body))
     return _saved(saved)

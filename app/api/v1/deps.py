@@ -9,11 +9,12 @@ from fastapi import Depends, Request
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 
-from app.api.edge import header_values
+from app.api.edge import API_KEY_HEADER, header_values
 from app.core.limits import WINDOW_SECONDS
+from app.core.logging import bind_ids
 from app.core.settings import Settings
-from app.domain.access import Caller, Role
-from app.domain.errors import Forbidden, RateLimited
+from app.domain.access import Caller, Role, Scope
+from app.domain.errors import Forbidden, RateLimited, Unauthenticated
 from app.services.container import Services
 
 
@@ -29,11 +30,15 @@ def settings_of(request: Request) -> Settings:
 
 
 class Access(SecurityBase):
-    """Admits callers with a valid token and at least that role. Raises ``Unauthenticated``, ``Forbidden``."""
+    """Admits callers with a valid token or key, at least that role, and the scope that goes with the request.
+
+    Raises ``Unauthenticated``, ``Forbidden``.
+    """
 
     def __init__(self, role: Role) -> None:
         self.model = HTTPBearer(
-            bearerFormat="JWT", description="From `POST /api/v1/auth/login`, or a token of the gateway."
+            bearerFormat="JWT",
+            description="From `POST /api/v1/auth/login`, a token of the gateway, or a machine's key (`kws_…`).",
         )
         self.scheme_name = "token"
         self._role = role
@@ -42,20 +47,50 @@ class Access(SecurityBase):
         """The verified caller."""
         caller = await admitted(request)
         await count(request, caller)
-        if not caller.role.includes(self._role):
-            raise role_too_low(self._role)
+        changes = request.method not in ("GET", "HEAD")
+        require(caller, self._role, changes=changes)
         return caller
 
 
+def require(caller: Caller, role: Role, *, changes: bool) -> None:
+    """What viewers may is reading, whatever its method. Raises ``Forbidden`` (``role_too_low``, ``scope_missing``)."""
+    if not caller.role.includes(role):
+        raise role_too_low(role)
+    if role is Role.ADMIN:
+        scope = Scope.ADMIN
+    else:
+        scope = Scope.WRITE if changes and role is Role.OPERATOR else Scope.READ
+    if scope not in caller.scopes:
+        raise Forbidden(f"Ключу для этого нужна область {scope.value}.", code="scope_missing")
+
+
 async def admitted(request: Request) -> Caller:
-    """The caller by the request's ``Authorization`` and tenant header."""
+    """The caller by the request's ``Authorization`` or ``X-API-Key``, and tenant header."""
     services = await services_of(request)
-    named = header_values(request.scope, request.app.state.tenant_header)
-    if len(set(named)) > 1:
+    named = _named_tenants(header_values(request.scope, request.app.state.tenant_header))
+    if len(named) > 1:
         raise Forbidden("Заголовок с тенантом повторён с разными значениями.", code="tenant_mismatch")
-    return await services.authenticator.admit(
-        request.headers.get("authorization"), named[0].strip() if named and named[0].strip() else None
+    caller = await services.authenticator.admit(
+        _only(request, b"authorization"), next(iter(named), None), _only(request, API_KEY_HEADER)
     )
+    request.state.caller = caller
+    bind_ids(tenant=caller.tenant_id, user=caller.subject)
+    return caller
+
+
+def _named_tenants(values: list[str]) -> set[str]:
+    """Gateways repeat a header that came with the request, or join both by a comma, which no tenant's id contains."""
+    return {name.strip() for value in values for name in value.split(",") if name.strip()}
+
+
+def _only(request: Request, name: bytes) -> str | None:
+    """The one value of a header; a proxy in between may have heeded another one of several."""
+    found = set(header_values(request.scope, name))
+    if len(found) > 1:
+        raise Unauthenticated(
+            "Заголовок доступа повторён с разными значениями.", code="credentials_ambiguous"
+        )
+    return found.pop() if found else None
 
 
 async def count(request: Request, caller: Caller) -> None:
@@ -82,7 +117,15 @@ def role_too_low(needed: Role) -> Forbidden:
     return Forbidden(f"Для этого нужна роль {needed.value}.", code="role_too_low")
 
 
+async def person(caller: Annotated[Caller, Depends(Access(Role.ADMIN))]) -> Caller:
+    """A leaked key must not make itself others. Raises ``Forbidden`` (``people_only``)."""
+    if caller.by_key:
+        raise Forbidden("Ключами управляют люди: войдите по паролю или через шлюз.", code="people_only")
+    return caller
+
+
 UseCases = Annotated[Services, Depends(services_of)]
 Viewer = Annotated[Caller, Depends(Access(Role.VIEWER))]
 Operator = Annotated[Caller, Depends(Access(Role.OPERATOR))]
 Admin = Annotated[Caller, Depends(Access(Role.ADMIN))]
+AdminPerson = Annotated[Caller, Depends(person)]

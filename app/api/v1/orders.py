@@ -13,7 +13,7 @@ from app.api import rows
 from app.api.cursors import order_cursor, order_window
 from app.api.describe import problems
 from app.api.queries import documented, query_of
-from app.api.v1.deps import UseCases, Viewer, role_too_low, settings_of
+from app.api.v1.deps import UseCases, Viewer, require, settings_of
 from app.domain.access import Caller, Role
 from app.domain.categories import CategoryTree
 from app.domain.errors import Invalid
@@ -61,8 +61,8 @@ async def list_orders(
     has one of each. `create_leads=true` needs the role *operator* and waits a short time for the CRM; what is
     not done by then goes on by itself.
     """
-    if query.create_leads and not caller.role.includes(Role.OPERATOR):
-        raise role_too_low(Role.OPERATOR)
+    if query.create_leads:
+        require(caller, Role.OPERATOR, changes=True)
     tree = await services.categories.tree()
     wanted = _filter(query, tree)
     window = order_window(query)
@@ -156,8 +156,7 @@ def _shown(
 
 
 async def _refresh(services: Services, caller: Caller, wanted: OrderId) -> None:
-    if not caller.role.includes(Role.OPERATOR):
-        raise role_too_low(Role.OPERATOR)
+    require(caller, Role.OPERATOR, changes=True)
     async with services.database.tenant(caller.tenant_id) as scope:
         order = await read_orders.get_sold_order(scope, wanted)
     await services.read_account.order(caller.tenant_id, order["account_id"], order["id"])

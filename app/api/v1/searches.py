@@ -13,6 +13,7 @@ from app.api.describe import problems
 from app.api.queries import documented, query_of
 from app.api.rows import RowShapes, json_answer, list_answer, roubles
 from app.api.v1.deps import Operator, UseCases, Viewer, settings_of
+from app.domain.listing import public_id
 from app.domain.searches import Search, SearchFilters
 from app.models.schemas import Listed
 from app.models.search_schemas import (
@@ -97,7 +98,10 @@ async def preview_search(body: PreviewIn, request: Request, caller: Viewer, serv
             "matching": found.forecast.listed,
             "per_day": round(found.forecast.per_day, 2),
             "days": [{"day": day, "matching": count} for day, count in found.forecast.days],
-            "items": [shapes.order(row) for row in found.rows],
+            "items": [
+                shapes.order(row, everywhere=found.leads.get(public_id(row["kind"], row["id"])))
+                for row in found.rows
+            ],
         }
     )
 

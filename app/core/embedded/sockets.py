@@ -70,7 +70,8 @@ def _candidates(data_dir: Path) -> Iterator[Path]:
     shutil.rmtree(run, ignore_errors=True)
     run.mkdir(mode=0o700, exist_ok=True)
     yield run
-    for base in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp", "/run"):  # noqa: S108
+    bases = (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp", "/run")  # noqa: S108  # nosec B108
+    for base in bases:
         if base and os.access(base, os.W_OK | os.X_OK):
             yield Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
 

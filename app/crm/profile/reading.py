@@ -71,7 +71,8 @@ def _parsed(text: str) -> dict[str, Any]:
         raise NotAProfile(f"профиль больше {MOST_BYTES} байт")
     try:
         _check_shape(text)
-        data = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader, made stricter
+        # A safe loader, made stricter.
+        data = yaml.load(text, Loader=_Loader)  # noqa: S506  # nosec B506
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"строка {mark.line + 1}, столбец {mark.column + 1}: " if mark else ""

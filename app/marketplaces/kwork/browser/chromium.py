@@ -15,6 +15,7 @@ from typing import Any
 from playwright.async_api import Browser, BrowserContext, Playwright, async_playwright
 from playwright.async_api import Error as PlaywrightError
 
+from app.core.metrics import BROWSER_CONTEXTS
 from app.domain.errors import CapabilityUnavailable, Unavailable
 
 log = logging.getLogger(__name__)
@@ -121,6 +122,7 @@ class Chromium:
         """A fresh context; raises ``ChromiumMissing`` or ``Unavailable``."""
         async with self._room:
             self._users += 1
+            BROWSER_CONTEXTS.inc()
             try:
                 browser = await self._started()
                 context = await browser.new_context(
@@ -133,6 +135,7 @@ class Chromium:
                         await context.close()
             finally:
                 self._users -= 1
+                BROWSER_CONTEXTS.dec()
                 self._close_later()
 
     async def close(self) -> None:
