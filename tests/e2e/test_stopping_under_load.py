@@ -144,7 +144,7 @@ def test_what_takes_too_long_is_answered_as_it_stands_and_never_sent_twice(desk:
         long = threads.submit(desk.send, "Это надолго")
         until(lambda: desk.stand.journal(path="/inboxCreate", since=mark))
         took = desk.stop()
-    assert took < 9.5, "within SHUTDOWN_SECONDS, and a little for a busy machine"
+    assert took < 14, "SHUTDOWN_SECONDS are 8; the rest is for a busy machine"
     assert long.result().status_code == 202, long.result().text
     written = long.result().json()
     assert written["state"] == "committing"
