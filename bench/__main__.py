@@ -12,6 +12,7 @@ from app.commands import loop_factory
 BENCHES = {
     "api": "bench.api",
     "faults": "bench.faults",
+    "fuzz-api": "bench.fuzz_api",
     "freshness": "bench.freshness",
     "log-noise": "bench.log_noise",
     "main-path": "bench.main_path",

@@ -90,8 +90,15 @@ class CrmConnectors:
                 "или удалите подключение.",
                 code="crm_not_configured",
             )
-        given = _GIVEN[connection.kind](self._settings, tenant_id)
-        return build_connector(connection.kind, given, pacing=self._pacing)
+        try:
+            given = _GIVEN[connection.kind](self._settings, tenant_id)
+            return build_connector(connection.kind, given, pacing=self._pacing)
+        except (ValueError, KeyError):  # pydantic's ``ValidationError`` is a ``ValueError``
+            raise Conflict(
+                f"Подключение «{connection.name}» не подходит к настройкам CRM_* в .env: там другая CRM или другой "
+                "ключ. Исправьте .env или удалите подключение.",
+                code="connection_outdated",
+            ) from None
 
 
 def _native(settings: Settings, tenant_id: str) -> dict[str, Any]:
