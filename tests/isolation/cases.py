@@ -91,7 +91,7 @@ CASES: dict[str, Case] = {
     "sync_orders": Case(
         role="operator", body={"kinds": ["project"], "wait": False}, shows_canary=False, status=202
     ),
-    "sync_contacts": Case(role="operator", shows_canary=False, status=409),
+    "sync_contacts": Case(role="operator", body={"wait": False}, shows_canary=False, status=409),
     "sync_status": Case(),
     "list_runs": Case(),
     "get_run": Case(path=lambda shop: {"id": shop.run_id}),
@@ -289,6 +289,7 @@ NOT_A_TENANTS: dict[str, str] = {
     "crm_id": "the CRM's number of a lead",
     "id": "Kwork's number of a stage inside the order that the path names",
     "last_event_id": "a position in the caller's own numbering",
+    "upload_files: files": "the contents themselves",
 }
 
 Body = Callable[[object], dict[str, Any]]
@@ -299,6 +300,8 @@ BODIES: dict[tuple[str, str], Body] = {
         "sample": True,
         "mapping": {"tags": [{"tags": ["x"], "when": {"account_ids": ids}}]},
     },
+    ("change_order_stage", "files"): lambda ids: {"stage": "on_review", "message": "x", "files": ids},
+    ("sync_orders", "account_id"): lambda one: {"account_id": one, "wait": False},
     ("preview_crm_delivery", "order"): lambda order: {"order": order},
     ("replay_failures", "ids"): lambda ids: {"ids": ids},
     ("replay_failures", "connection_id"): lambda one: {"filter": {"connection_id": one}},
@@ -308,3 +311,22 @@ BODIES: dict[tuple[str, str], Body] = {
     ("discard_failures", "run_id"): lambda one: {"filter": {"run_id": one}, "reason": "x"},
 }
 """Where a body's field is not simply at its top."""
+
+QUERY_PATHS: dict[tuple[str, str], Callable[[Shop], dict[str, object]]] = {
+    ("list_messages", "account_id"): lambda shop: {"dialog_id": shop.partner},
+    ("send_message", "account_id"): lambda shop: {"dialog_id": shop.partner},
+    ("mark_dialog_read", "account_id"): lambda shop: {"dialog_id": shop.partner},
+    ("get_message_file", "account_id"): lambda shop: {
+        "dialog_id": shop.partner,
+        "message_id": shop.order_id,
+        "file_id": "77",
+    },
+}
+"""Where a parameter decides something only beside such a path."""
+
+BLIND: dict[str, str] = {
+    "get_order_file: account_id": "the order of the path decides whose account it is",
+    "put_crm_mapping: account_ids": "compared with the tenant's own orders only; the CRM of the tests answers nobody",
+    "preview_crm_delivery: account_ids": "the same",
+}
+"""Where the own id is answered like an unknown one, too, and why that is right."""

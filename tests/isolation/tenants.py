@@ -19,8 +19,31 @@ async def make_shop(api: Api, owner: asyncpg.Connection, tenant_id: str, number:
                 ATTACHED,
                 tenant_id,
             )
+        await owner.execute(
+            "UPDATE kwork_writes SET idempotency_key = 'key-of-' || tenant_id WHERE id = $1", shop.write_id
+        )
+        await owner.execute(
+            "UPDATE files SET upload_key = 'key-of-' || tenant_id, upload_place = 0 WHERE id = $1", shop.file_id
+        )
+        for table in ("deliveries", "crm_problems"):
+            await owner.execute(
+                f"UPDATE {table} SET connection_id = $2 WHERE tenant_id = $1", tenant_id, shop.connection_id
+            )
     put_content(api, tenant_id, shop.file_id, shop.canary.encode())
     return shop
+
+
+async def make_ready(owner: asyncpg.Connection, shop: Shop) -> None:
+    """What earlier probes did to the own tenant is undone, and its account may be acted with."""
+    async with owner.transaction():
+        for statement in (
+            "UPDATE accounts SET state = 'connected' WHERE tenant_id = $1",
+            "UPDATE deliveries SET state = 'parked', settled_at = NULL WHERE tenant_id = $1",
+            "UPDATE files SET used_by = NULL WHERE tenant_id = $1",
+            "DELETE FROM kwork_writes WHERE tenant_id = $1 AND actor <> 'somebody'",
+            "DELETE FROM sync_runs WHERE tenant_id = $1 AND state IN ('queued', 'running')",
+        ):
+            await owner.execute(statement, shop.tenant_id)
 
 
 async def add_second_rows(owner: asyncpg.Connection, shop: Shop) -> None:
