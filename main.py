@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from app import commands
+from app import commands, rotation
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -65,6 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
     create.set_defaults(run=commands.create_user)
     new_key = admin.add_parser("new-key", help="напечатать новый ключ для CREDENTIALS_KEYS")
     new_key.set_defaults(run=commands.print_new_key)
+    rotation.add_to(admin)
 
     return commands.run(parser.parse_args(arguments))
 

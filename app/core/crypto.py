@@ -56,6 +56,11 @@ class SecretBox:
         """Name of the key that seals."""
         return self._current
 
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        """Names of all keys, the sealing one first."""
+        return tuple(self._keys)
+
     def seal(self, secret: bytes, place: Place) -> bytes:
         """Encrypts for that one place."""
         nonce = os.urandom(_NONCE)
@@ -68,7 +73,7 @@ class SecretBox:
         if len(sealed) < 2 or sealed[0] != _FORMAT:
             raise SecretUnreadable("unknown format")
         start = 2 + sealed[1]
-        key = self._keys.get(sealed[2:start].decode("utf-8", "replace"))
+        key = self._keys.get(sealed_with(sealed))
         if key is None:
             raise SecretUnreadable("its key is not among CREDENTIALS_KEYS")
         nonce, body = sealed[start : start + _NONCE], sealed[start + _NONCE :]
@@ -76,6 +81,11 @@ class SecretBox:
             return key.decrypt(nonce, body, place.associated_data())
         except (InvalidTag, ValueError) as error:
             raise SecretUnreadable("damaged, or moved from another place") from error
+
+
+def sealed_with(sealed: bytes) -> str:
+    """Name of the key, by the value's own head; empty where there is none."""
+    return sealed[2 : 2 + sealed[1]].decode("utf-8", "replace") if len(sealed) >= 2 else ""
 
 
 def new_key(name: str) -> str:

@@ -16,7 +16,17 @@ import asyncpg
 import httpx2
 
 from tests.api import Api, Shop, token
-from tests.isolation.cases import BLIND, BODIES, CASES, IDS, KWORKS_OWN, NO_SHOP, OTHER_NAMES, QUERY_PATHS, Body
+from tests.isolation.cases import (
+    BLIND,
+    BODIES,
+    CASES,
+    IDS,
+    KWORKS_OWN,
+    NO_SHOP,
+    OTHER_NAMES,
+    QUERY_PATHS,
+    Body,
+)
 from tests.isolation.operations import Operation, operations, unclassified
 from tests.isolation.report import Report
 from tests.isolation.tenants import add_second_rows, digest, make_ready, make_shop
@@ -50,7 +60,9 @@ async def probe_all(api: Api, owner: asyncpg.Connection) -> Report:
             await matrix.own(one, number)
         after = await digest(owner, "b")
     for table, value in before.items():
-        report.judge("rows unchanged", table, None if after[table] == value else "rows of the other tenant changed")
+        report.judge(
+            "rows unchanged", table, None if after[table] == value else "rows of the other tenant changed"
+        )
     return report
 
 
@@ -119,7 +131,9 @@ class Matrix:
             return
         for name_by in (case.path, *OTHER_NAMES.get(operation.name, ())):
             mine, theirs, nobodys = name_by(self.mine), name_by(self.other), name_by(NO_SHOP)
-            mixed = [{**mine, part: theirs[part]} for part in mine if len(mine) > 1 and theirs[part] != mine[part]]
+            mixed = [
+                {**mine, part: theirs[part]} for part in mine if len(mine) > 1 and theirs[part] != mine[part]
+            ]
             for ids in (theirs, *mixed):
                 unknown = {**ids, **{part: nobodys[part] for part in ids if ids[part] == theirs[part]}}
                 await self._alike("id in path", operation, ids, unknown, status=404)
@@ -132,7 +146,11 @@ class Matrix:
             own, theirs, nobodys = (str(IDS[name](shop)) for shop in (self.mine, self.other, NO_SHOP))
             path = QUERY_PATHS.get((operation.name, name), CASES[operation.name].path)(self.mine)
             await self._alike_given(
-                "id in query", operation, name, path, *({"query": {name: one}} for one in (own, theirs, nobodys))
+                "id in query",
+                operation,
+                name,
+                path,
+                *({"query": {name: one}} for one in (own, theirs, nobodys)),
             )
 
     async def foreign_body(self, operation: Operation) -> None:
@@ -161,7 +179,10 @@ class Matrix:
             whose = {"body": {**(CASES[operation.name].body or {}), "account_id": str(self.mine.account_id)}}
         elif "account_id" in operation.query:
             whose = {"query": {"account_id": str(self.mine.account_id)}}
-        keys = [{"Idempotency_Key": key, **whose} for key in ("key-of-a", "key-of-b", f"fresh-{secrets.token_hex(4)}")]
+        keys = [
+            {"Idempotency_Key": key, **whose}
+            for key in ("key-of-a", "key-of-b", f"fresh-{secrets.token_hex(4)}")
+        ]
         await self._alike_given("idempotency key", operation, "Idempotency-Key", path, *keys)
 
     async def cursor_of(self, operation: Operation, shop: Shop, tenant: str) -> str | None:
@@ -179,11 +200,11 @@ class Matrix:
             return
         path = CASES[operation.name].path(self.mine)
         if theirs is None:
-            self.report.unclassified.append(f"{operation.name}: its list has no second row to make a cursor of")
+            self.report.unclassified.append(
+                f"{operation.name}: its list has no second row to make a cursor of"
+            )
             return
-        answer = await self.call(
-            operation, path, access=_token("a"), query={"cursor": theirs, "limit": "1"}
-        )
+        answer = await self.call(operation, path, access=_token("a"), query={"cursor": theirs, "limit": "1"})
         wrong = None if answer.status_code == 200 else f"answered {answer.status_code}"
         self.report.judge("cursor", operation.name, wrong or self._shown(answer))
 

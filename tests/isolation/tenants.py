@@ -23,7 +23,8 @@ async def make_shop(api: Api, owner: asyncpg.Connection, tenant_id: str, number:
             "UPDATE kwork_writes SET idempotency_key = 'key-of-' || tenant_id WHERE id = $1", shop.write_id
         )
         await owner.execute(
-            "UPDATE files SET upload_key = 'key-of-' || tenant_id, upload_place = 0 WHERE id = $1", shop.file_id
+            "UPDATE files SET upload_key = 'key-of-' || tenant_id, upload_place = 0 WHERE id = $1",
+            shop.file_id,
         )
         for table in ("deliveries", "crm_problems"):
             await owner.execute(
