@@ -9,7 +9,6 @@ Layout of a sealed value: ``0x01 | len(key id) | key id | 12-byte nonce | cipher
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 from dataclasses import dataclass
 
@@ -99,7 +98,7 @@ def _parse(keys: str) -> dict[str, AESGCM]:
         name, colon, value = entry.partition(":")
         try:
             raw = base64.b64decode(value, validate=True)
-        except binascii.Error:
+        except ValueError:  # letters beyond ASCII as well
             raw = b""
         if not colon or not name or len(name) > 32 or len(raw) != _KEY_BYTES:
             raise BadKeys(
