@@ -5,30 +5,58 @@ once without. What it gives back or does may not depend on that (``b``'s rows st
 
 - ``filter``: a role that row-level security does not bind; the statements as they are;
 - ``rls``: the service's role; the tenant filter is written out of every statement;
-- ``neither``: both off. There the difference must show, else the method could not have told of a leak: it is *blind*.
+- ``rls, strayed``: the service's role; the repository was made for ``b`` inside a transaction of ``a``;
+- ``neither`` and ``neither, strayed``: the same without row-level security. There the difference must show in one of
+  them, else the method could not have told of a leak: it is *blind*.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
 from app.core.database import TenantConnection
 from tests.api import Api
-from tests.isolation.repositories import HOLDER, Method, Things, methods
+from tests.isolation.repositories import OF_NO_TENANT, Method, Things, methods
+from tests.isolation.rows import add_other_rows
 from tests.isolation.tenants import add_second_rows, make_shop, tenant_tables
 
-LAYERS = ("filter", "rls", "neither")
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What holds in it."""
+
+    name: str
+    rls: bool
+    strip: bool = False
+    tenant: str = "a"
+
+
+ALONE = (
+    Layer("filter", rls=False),
+    Layer("rls", rls=True, strip=True),
+    Layer("rls, strayed", rls=True, tenant="b"),
+)
+NEITHER = (Layer("neither", rls=False, strip=True), Layer("neither, strayed", rls=False, tenant="b"))
 ROLE = "kwork_service"
 _FILTER = re.compile(r"\b(?:\w+\.)?tenant_id = (\$\d+)(?!\d)")
 _MOMENT = re.compile(r"datetime\.datetime\([^()]*(\([^()]*\))?[^()]*\)")
-_ID = re.compile(r"UUID\('[0-9a-f-]{36}'\)")
-_MISCALLED = ("TypeError", "KeyError", "AttributeError", "DataError", "IndexError", "ValueError", "AssertionError")
-_NUMBER = re.compile(r"\d+")
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
+_MISCALLED = (
+    "TypeError",
+    "KeyError",
+    "AttributeError",
+    "DataError",
+    "IndexError",
+    "ValueError",
+    "AssertionError",
+)
+_NUMBERS = re.compile(r"(\d+(?:\.\d+)?)")
 
 
 @dataclass(slots=True)
@@ -74,7 +102,8 @@ async def show_layers(api: Api, owner: asyncpg.Connection, only: Iterable[str] =
     more = await add_other_rows(owner, shop.tenant_id)
     await prepare(owner)
     things = await Things.of(TenantConnection(owner, "b"), shop, more)
-    bench, found = _Bench(owner, await tenant_tables(owner)), Layers()
+    known = frozenset(str(one) for one in (*asdict(shop).values(), *more.values()) if isinstance(one, UUID))
+    bench, found = _Bench(owner, await tenant_tables(owner), known), Layers()
     calls: list[tuple[Method, dict[str, Any]]] = []
     for method in methods():
         if only and method.name not in only:
@@ -83,84 +112,96 @@ async def show_layers(api: Api, owner: asyncpg.Connection, only: Iterable[str] =
             calls.append((method, things.arguments(method)))
         except LookupError as unknown:
             found.unclassified.append(str(unknown))
-    seen = [await bench.look(*call) for call in calls]
     transaction = owner.transaction()
     await transaction.start()
     await bench.remove("b")
-    unseen = [await bench.look(*call) for call in calls]
+    gone = [await bench.look(*call) for call in calls]
     await transaction.rollback()
-    for (method, _), there, gone in zip(calls, seen, unseen, strict=True):
-        _judge(method.name, there, gone, found)
+    for (method, arguments), without in zip(calls, gone, strict=True):
+        _judge(method.name, await bench.compare(method, arguments, without), found)
     return found
 
 
-def _judge(name: str, there: dict[str, Look], gone: dict[str, Look], found: Layers) -> None:
-    wrong = [look.first for look in (*there.values(), *gone.values()) if look.first.startswith(_MISCALLED)]
-    if wrong:
-        found.unclassified.append(f"{name}: {wrong[0][:300]}")
+def _judge(name: str, differs: dict[str, str | None], found: Layers) -> None:
+    miscalled = [told for told in differs.values() if told and told.startswith(_MISCALLED)]
+    if miscalled:
+        found.unclassified.append(f"{name}: {miscalled[0][:300]}")
         return
-    differs = {layer: there[layer].differs_from(gone[layer]) for layer in LAYERS}
-    leaks = [f"{name} [{layer} alone]: {differs[layer]}" for layer in ("filter", "rls") if differs[layer]]
+    leaks = [f"{name} [{one.name} alone]: {differs[one.name]}" for one in ALONE if differs[one.name]]
     found.leaks += leaks
-    if differs["neither"] is None:
+    if name in OF_NO_TENANT:
+        return
+    if not any(differs[one.name] for one in NEITHER):
         found.blind.append(name)
     elif not leaks:
         found.shown.append(name)
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What a method gave back (twice), and whether it changed the other tenant's rows."""
-
-    first: str
-    second: str
-    touched: bool
-
-    def differs_from(self, other: Look) -> str | None:
-        """Why it depends on the other tenant's rows."""
-        if self.touched:
-            return "changes the other tenant's rows"
-        mine, theirs = _plain(self.first), _plain(other.first)
-        if mine == theirs:
-            return None
-        # What differs between two calls of the same kind (numbers of new rows) tells nothing.
-        if _plain(self.second) != mine and _NUMBER.sub("#", mine) == _NUMBER.sub("#", theirs):
-            return None
-        return f"gives {self.first[:160]} where nobody has it: {other.first[:160]}"
-
-
-def _plain(result: str) -> str:
-    return _ID.sub("*", _MOMENT.sub("*", result))
 
 
 @dataclass(slots=True)
 class _Bench:
     owner: asyncpg.Connection
     tables: list[str]
+    known: frozenset[str]
+    """Ids of the other tenant's things."""
+    before: str = ""
 
-    async def look(self, method: Method, arguments: dict[str, Any]) -> dict[str, Look]:
-        return {layer: await self._in_layer(layer, method, arguments) for layer in LAYERS}
+    async def look(self, method: Method, arguments: dict[str, Any]) -> dict[str, str]:
+        """What the method gives back in each layer."""
+        return {one.name: (await self._once(one, method, arguments))[0] for one in (*ALONE, *NEITHER)}
+
+    async def compare(
+        self, method: Method, arguments: dict[str, Any], gone: dict[str, str]
+    ) -> dict[str, str | None]:
+        """For each layer how that depends on the other tenant's rows."""
+        found: dict[str, str | None] = {}
+        self.before = self.before or await self._digest()
+        for one in (*ALONE, *NEITHER):
+            result, after = await self._once(one, method, arguments)
+            without = gone[one.name]
+            if result.startswith(_MISCALLED):
+                found[one.name] = result
+            elif after is not None and after != self.before:
+                found[one.name] = "changes the other tenant's rows"
+            elif self._plain(result) == self._plain(without) or await self._differs_anyway(
+                one, method, arguments, (result, without)
+            ):
+                found[one.name] = None
+            else:
+                found[one.name] = f"gives {result[:160]} where nobody has it: {without[:160]}"
+        return found
+
+    async def _differs_anyway(
+        self, layer: Layer, method: Method, arguments: dict[str, Any], results: tuple[str, str]
+    ) -> bool:
+        """Numbers that differ between two calls of the same kind (ids of new rows) tell nothing."""
+        again, _ = await self._once(layer, method, arguments)
+        with_rows, without, once_more = (_NUMBERS.split(self._plain(one)) for one in (*results, again))
+        if not len(with_rows) == len(without) == len(once_more):
+            return False
+        parts = zip(with_rows, without, once_more, strict=True)
+        return all(there == gone for there, gone, repeated in parts if there == repeated)
+
+    def _plain(self, result: str) -> str:
+        """Without moments, and without ids but the other tenant's."""
+        return _ID.sub(lambda one: one[0] if one[0] in self.known else "*", _MOMENT.sub("*", result))
 
     async def remove(self, tenant: str) -> None:
         await self.owner.execute("SET LOCAL session_replication_role = replica")
-        await self.owner.execute(";".join(f"DELETE FROM {table} WHERE tenant_id = '{tenant}'" for table in self.tables))
+        await self.owner.execute(
+            ";".join(f"DELETE FROM {table} WHERE tenant_id = '{tenant}'" for table in self.tables)
+        )
         await self.owner.execute("SET LOCAL session_replication_role = origin")
 
-    async def _in_layer(self, layer: str, method: Method, arguments: dict[str, Any]) -> Look:
-        before = await self._digest()
-        first, after = await self._once(layer, method, arguments)
-        second, _ = await self._once(layer, method, arguments)
-        return Look(first, second, touched=after is not None and after != before)
-
-    async def _once(self, layer: str, method: Method, arguments: dict[str, Any]) -> tuple[str, str | None]:
+    async def _once(self, layer: Layer, method: Method, arguments: dict[str, Any]) -> tuple[str, str | None]:
+        """The result, and the digest of the other tenant's rows where anything was written."""
         transaction = self.owner.transaction()
         await transaction.start()
         try:
-            if layer == "rls":
+            if layer.rls:
                 await self.owner.execute(f"SET LOCAL ROLE {ROLE}")
             await self.owner.execute("SELECT set_config('app.tenant_id', 'a', true)")
-            connection: Any = Unfiltered(self.owner, strip=layer != "filter")
-            scope = TenantConnection(connection, "a")
+            connection: Any = Unfiltered(self.owner, strip=layer.strip)
+            scope = TenantConnection(connection, layer.tenant)
             try:
                 result = repr(await method.run(scope, dict(arguments)))
                 for last in scope.before_commit:
@@ -169,8 +210,12 @@ class _Bench:
                 return f"{type(refusal).__name__}", None
             except Exception as refusal:  # noqa: BLE001 - errors are answers; those of the test itself are told below
                 result = f"{type(refusal).__name__}: {refusal}"
-            await self.owner.execute("RESET ROLE")
-            return result, await self._digest()
+            try:
+                await self.owner.execute("RESET ROLE")
+            except asyncpg.InFailedSQLTransactionError:  # what the database refused was told in other words
+                return result, None
+            has_written = await self.owner.fetchval("SELECT pg_current_xact_id_if_assigned() IS NOT NULL")
+            return result, await self._digest() if has_written and self.before else None
         finally:
             await transaction.rollback()
 
@@ -180,72 +225,14 @@ class _Bench:
             f"FROM {table} t WHERE tenant_id = 'b'"
             for table in self.tables
         )
-        found: str = await self.owner.fetchval(f"SELECT string_agg(name || rows, ',' ORDER BY name) FROM ({parts}) p")
+        found: str = await self.owner.fetchval(
+            f"SELECT string_agg(name || rows, ',' ORDER BY name) FROM ({parts}) p"
+        )
         return found
 
 
 async def prepare(owner: asyncpg.Connection) -> None:
     """What the service's pool does to a connection."""
-    from app.core.database import _prepare  # noqa: PLC0415, PLC2701 - the very codec of the service
+    from app.core.database import _prepare
 
     await _prepare(owner)
-
-
-async def add_other_rows(owner: asyncpg.Connection, tenant: str) -> dict[str, Any]:
-    """Rows of the tables that the API's stock leaves empty; the ids that are asked for."""
-    found: dict[str, Any] = {"jti": "a-token-of-b"}
-    account = "(SELECT id FROM accounts WHERE tenant_id = $1 ORDER BY created_at, title LIMIT 1)"
-    connection = "(SELECT id FROM crm_connections WHERE tenant_id = $1 AND origin = 'api')"
-    order = "(SELECT id FROM orders WHERE tenant_id = $1 ORDER BY id LIMIT 1)"
-    for name, statement in (
-        ("link", "INSERT INTO crm_links (tenant_id, connection_id, entity, external_id, crm_id, payload_hash, "
-                 f"put_stage, seen_stage) SELECT $1, {connection}, 'lead', 'kwork:order:' || {order}, '42', '', 'x', 'x'"),
-        ("note link", "INSERT INTO crm_links (tenant_id, connection_id, entity, external_id, crm_id, payload_hash) "
-                      f"VALUES ($1, {connection}, 'lead', 'kwork:project:5', '43', '')"),
-        ("health", "INSERT INTO crm_health (tenant_id, connection_id, ok, failures, paused_until) "
-                   f"VALUES ($1, {connection}, false, 3, now() + interval '1 hour')"),
-        ("mark", f"INSERT INTO crm_note_marks (tenant_id, connection_id, event_id) VALUES ($1, {connection}, 1)"),
-        ("tokens", f"INSERT INTO crm_tokens (tenant_id, connection_id, sealed) VALUES ($1, {connection}, 'sealed')"),
-        ("hook secret", "INSERT INTO webhook_secrets (tenant_id, webhook_id, sealed) "
-                        "SELECT $1, id, 'sealed' FROM webhooks WHERE tenant_id = $1"),
-        ("hook", "UPDATE webhooks SET active = true, disabled_code = NULL, failures = 2, queued_id = 0 WHERE tenant_id = $1"),
-        ("hook due", "INSERT INTO webhook_deliveries (tenant_id, webhook_id, type, due_at, event_id) "
-                     "SELECT $1, id, 'message.received', now() - interval '1 hour', NULL FROM webhooks WHERE tenant_id = $1"),
-        ("attempt", "INSERT INTO sign_ins (tenant_id, account_id, surface, outcome) "
-                    f"VALUES ($1, {account}, 'mobile', 'ok') RETURNING id"),
-        ("schedule", "INSERT INTO account_schedule (tenant_id, account_id, stream, next_at, queued_at, hint) "
-                     f"VALUES ($1, {account}, 'news', now(), now(), '{{\"orders\": true, \"dialogs\": false, \"offers\": false, \"user_ids\": [], \"usernames\": []}}')"),
-        ("match", "INSERT INTO search_matches (tenant_id, project_id, search_id, search_name) SELECT $1, 5, id, name "
-                  "FROM searches WHERE tenant_id = $1"),
-        ("searches", "UPDATE searches SET enabled = true WHERE tenant_id = $1"),
-        ("lead", f"INSERT INTO project_leads (tenant_id, project_id, connection_ids, due) VALUES ($1, 5, ARRAY[{connection}], true)"),
-        ("queued_run", "INSERT INTO sync_runs (tenant_id, account_id, stream, state) "
-                       f"VALUES ($1, {account}, 'gigs', 'queued') RETURNING id"),
-        ("lease", "INSERT INTO sync_leases (tenant_id, subject, holder, epoch, expires_at, run_id) SELECT $1, "
-                  f"'account/' || {account}, '{HOLDER}', 1, now() + interval '1 hour', id FROM sync_runs "
-                  "WHERE tenant_id = $1 AND state = 'failed' LIMIT 1"),
-        ("token", "INSERT INTO revoked_tokens (tenant_id, jti, expires_at) VALUES ($1, 'a-token-of-b', now() - interval '1 day')"),
-        ("user", "INSERT INTO users (tenant_id, email, password_hash, role, disabled_at) "
-                 "VALUES ($1, 'new@example.com', 'x', 'viewer', now()) RETURNING id"),
-        ("settings", "INSERT INTO tenant_settings (tenant_id, settings, updated_by) "
-                     "VALUES ($1, '{\"writes\": {\"offers_per_day\": 7}}', 'x')"),
-        ("pending", "INSERT INTO deliveries (tenant_id, connection_id, entity, external_id, payload, payload_hash, state, due_at) "
-                    f"VALUES ($1, {connection}, 'lead', 'kwork:order:406', '{{\"name\": \"x\"}}', '', 'retry', now() - interval '1 day')"),
-        ("in_flight", "INSERT INTO deliveries (tenant_id, connection_id, entity, external_id, payload, payload_hash, state, epoch, due_at) "
-                      f"VALUES ($1, {connection}, 'lead', 'kwork:order:407', '{{}}', '', 'in_flight', 6, now()) RETURNING id"),
-        ("unknown_write", "INSERT INTO kwork_writes (tenant_id, account_id, action, target, payload, payload_hash, actor, mode, "
-                          "state, committed_at, held_until, holder, epoch, due_at, expires_at) "
-                          f"VALUES ($1, {account}, 'send_message', 'order:' || {order}, '{{}}', '', 'x', 'direct', 'unknown', now(), "
-                          f"now() - interval '1 minute', '{HOLDER}', 1, now() - interval '1 minute', now()) RETURNING id"),
-        ("parent", "INSERT INTO kwork_writes (tenant_id, account_id, action, target, payload, payload_hash, actor, mode, state, "
-                   f"is_parent, due_at, expires_at) VALUES ($1, {account}, 'deliver', 'order:' || {order}, '{{}}', '', 'x', 'direct', "
-                   "'prepared', true, now() - interval '1 minute', now() + interval '1 hour') RETURNING id"),
-        ("step", "INSERT INTO kwork_writes (tenant_id, account_id, action, target, payload, payload_hash, actor, mode, state, "
-                 "parent_id, step, expires_at) SELECT $1, account_id, action, target || '/1', '{}', '', 'x', 'direct', 'confirmed', "
-                 "id, 1, now() - interval '1 minute' FROM kwork_writes WHERE tenant_id = $1 AND is_parent"),
-        ("move", "SELECT id FROM crm_moves WHERE tenant_id = $1 ORDER BY seen_at LIMIT 1"),
-        ("mark unreadable", "INSERT INTO unreadable_secrets (tenant_id, place, key_name) VALUES ($1, 'x', 'k1')"),
-        ("file", "UPDATE files SET used_by = (SELECT id FROM kwork_writes WHERE tenant_id = $1 AND state = 'unknown') WHERE tenant_id = $1"),
-    ):  # fmt: skip
-        found[name] = await owner.fetchval(statement, tenant)
-    return found

@@ -6,7 +6,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -21,12 +21,13 @@ from app.domain.crm import Entity
 from app.domain.crm_moves import LinkedOrder
 from app.domain.events import EventFilter
 from app.domain.failures import FailureFilter
-from app.domain.kwork import Surface
+from app.domain.kwork import Dialog, Gig, GigState, Message, Order, OrderStatus, Person, Surface
 from app.domain.listing import OrderFilter, OrderKind, Window
 from app.domain.live import Hint
 from app.domain.searches import Match, Rule, SearchFilters
 from app.domain.webhooks import Outcome
 from app.domain.writes import WriteAction, WriteMode, WriteState
+from app.domain.writing import Offer, OfferStatus
 from app.repositories.connections import Connections
 from app.repositories.crm_health import HealthNote
 from app.repositories.deliveries import Outgoing, Settled
@@ -34,9 +35,10 @@ from app.repositories.failures import Failures
 from app.repositories.files import NewFile
 from app.repositories.leases import Lease
 from app.repositories.news import Before
+from app.repositories.orders import PageReading
 from app.repositories.runs import RunFilter
 from app.repositories.schedule import Taken
-from app.repositories.sealed import SEALED, SealedValues
+from app.repositories.sealed import SEALED, SealedValue, SealedValues
 from app.repositories.searches import SearchDraft
 from app.repositories.writes import NewWrite, Writes
 from tests.api import Shop
@@ -47,6 +49,16 @@ _MADE: dict[str, Callable[[TenantConnection], Any]] = {
     "SealedValues": lambda scope: SealedValues(scope, SEALED[0]),
 }
 """Repositories that are made of more than a tenant's scope."""
+
+OF_NO_TENANT = {
+    "Attachments.of_project": "projects of the exchange are everybody's",
+    "OrderList.projects": "projects of the exchange are everybody's",
+    "Offers.begin": "tells the time",
+    "Orders.begin": "tells the time",
+    "ProjectLeads.take_turns": "waits for a lock, named after the tenant",
+    "Searches.take_turns": "waits for a lock, named after the tenant",
+    "Writes.lock_account": "waits for a lock, named after the account",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +118,8 @@ class Things:
         """Reads what is given to repositories whole."""
         objects = {
             "Write": await Writes(scope).get(more["unknown_write"]),
+            "Confirmed": await Writes(scope).get(more["confirmed"]),
+            "ConfirmedParent": await Writes(scope).get(more["confirmed_parent"]),
             "CrmConnection": await Connections(scope).get(shop.connection_id),
             "Failure": (await Failures(scope).by_ids([shop.failure_id]))[0],
         }
@@ -159,7 +173,7 @@ class Things:
             "message_ids": [shop.order_id],
             "event_id": 0,
             "project_id": 5,
-            "project_ids": [5],
+            "project_ids": [5, 6],
             "ids": [shop.order_id],
             "keys": [f"kwork:order:{shop.order_id}"],
             "key": "key-of-b",
@@ -201,7 +215,9 @@ class Things:
 
     def _by_kind(self) -> dict[str, Any]:
         shop = self.shop
-        order = LinkedOrder(f"kwork:order:{shop.order_id}", "1", shop.account_id, shop.order_id, None, None, None)
+        order = LinkedOrder(
+            f"kwork:order:{shop.order_id}", "1", shop.account_id, shop.order_id, None, None, None
+        )
         return {
             **self.objects,
             "str": "x",
@@ -232,6 +248,14 @@ class Things:
             "NewFile": NewFile(UUID(int=8), "x", "text/plain", None, "x"),
             "NewWrite": self._new_write(),
             "SearchDraft": SearchDraft("x", False, SearchFilters(), _RULE, (shop.connection_id,)),
+            "Sequence[Dialog]": [Dialog(_PERSON, 9, "x", LONG_AGO)],
+            "Sequence[Message]": [Message(shop.order_id, True, "x", LONG_AGO)],
+            "Sequence[Gig]": [Gig(shop.gig_id, "x", GigState.PAUSED, None, 1, "RUB", "x")],
+            "Sequence[Offer]": [Offer(shop.order_id, 5, "x", 1, "RUB", None, None, state=OfferStatus.CHOSEN)],
+            "Sequence[Order]": [Order(shop.order_id, "x", OrderStatus.CANCELLED, 1, "RUB", _PERSON, "x")],
+            "PageReading": PageReading(None, True, (), True),
+            "SealedValue": SealedValue((shop.account_id,), b"sealed"),
+            "Problem": None,
             "Sequence[Outgoing]": [Outgoing(Entity.LEAD, "kwork:order:404", {"name": "x"}, b"x")],
             "Sequence[Settled]": [
                 Settled(self.more["in_flight"], "done", "created", "99", b"x"),
@@ -244,7 +268,7 @@ class Things:
             "Mapping[str, Any]": {"note": "x"},
             "dict[str, Any]": {"note": "x"},
             "dict[str, int]": {"read": 1},
-            "Mapping[int, Sequence[UUID]]": {5: [shop.connection_id]},
+            "Mapping[int, Sequence[UUID]]": {5: [UUID(int=1)]},
             "Mapping[int, Outgoing]": {},
             "Sequence[Mapping[str, Any]]": [{"note": "x"}],
             "dict[UUID, Written]": {shop.file_id: Written(3, b"x" * 32)},
@@ -279,7 +303,9 @@ class Things:
             ("CrmNoteMarks.take", "head"): 1,
             ("CrmNoteMarks.known_leads", "keys"): [f"kwork:order:{shop.order_id}"],
             ("CrmLinks.open_orders", "after"): "",
-            ("CrmMoves.count", "external_id"): shop.canary,
+            ("CrmMoves.count", "external_id"): "kwork:order:2",
+            ("Accounts.add", "account_id"): UUID(int=9),
+            ("Chats.save_messages", "seen"): "x",
             ("CrmProblems.seen", "code"): "rejected",
             ("CrmProblems.seen", "subject"): "lead",
             ("CrmProblems.close", "subject"): "lead",
@@ -293,6 +319,26 @@ class Things:
             ("TenantSettings.change", "name"): "writes",
             ("TenantSettings.change", "values"): {"offers_per_day": 3},
             ("WriteQueue.due", "limit"): 50,
+            ("Connections.live", "kind"): "native",
+            ("Connections.receiving", "kind"): "native",
+            ("CrmProblems.page", "is_open"): None,
+            ("CrmNoteMarks.lead_of_dialog", "dialog_id"): shop.dialog_id,
+            ("FileRows.finish", "written"): {more["receiving"]: Written(3, b"x" * 32)},
+            ("FileRows.over", "stale_seconds"): 60.0,
+            ("FileRows.ready_before", "seconds"): -60.0,
+            **{
+                (f"News.after_{what}", "before"): Before(shop.account_id, LONG_AGO, {})
+                for what in ("orders", "thread", "messages", "offers")
+            },
+            ("Runs.progress", "lease"): Lease(f"account/{shop.account_id}", 1, more["running"]),
+            ("Runs.finish", "lease"): Lease(f"account/{shop.account_id}", 1, more["running"]),
+            ("WebhookDeliveries.settle", "delivery_id"): more["pending_hook"],
+            ("Writes.mark", "write"): self.objects["Confirmed"],
+            ("Writes.begin_parent", "write"): self.objects["ConfirmedParent"],
+            ("Writes.recent_twin", "new"): replace(
+                self._new_write(), action=WriteAction.SEND_MESSAGE, target="dialog:2"
+            ),
+            ("Orders.moved", "ids"): [shop.order_id],
             ("Writes.get", "write_id"): shop.write_id,
             ("Writes.page", "states"): [],
             ("Writes.page", "action"): None,
@@ -301,10 +347,10 @@ class Things:
             ("Writes.decide", "came_from"): [WriteState.PREPARED],
             ("Writes.settle", "came_from"): list(WriteState),
             ("Writes.settle", "state"): WriteState.RECONCILED_DONE,
-            ("Writes.free_key", "write_id"): shop.write_id,
+            ("Writes.free_key", "write_id"): more["refused"],
             ("Writes.take", "write_id"): shop.write_id,
             ("Writes.standing_parent", "action"): WriteAction.DELIVER,
-            ("Writes.reopen_parent", "write_id"): more["parent"],
+            ("Writes.reopen_parent", "write_id"): more["broken_parent"],
             ("Writes.wake", "write_id"): more["parent"],
             ("Offers.find", "statuses"): [],
             ("Offers.find", "project_id"): None,
@@ -320,6 +366,7 @@ class Things:
         }
 
 
+_PERSON = Person(77, "somebody")
 _RULE = Rule(
     category_ids=(), words_any=(), words_all=(), words_none=(), price_from_kopecks=None, price_to_kopecks=None,
     offers_to=None, hired_percent_from=None, with_files=None, with_portfolio=None, open_only=False,
