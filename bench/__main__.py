@@ -12,6 +12,7 @@ from app.commands import loop_factory
 BENCHES = {
     "faults": "bench.faults",
     "freshness": "bench.freshness",
+    "isolation": "bench.isolation",
     "main-path": "bench.main_path",
     "scale": "bench.scale",
     "sync": "bench.sync",
@@ -44,6 +45,7 @@ def main() -> int:
     missed = [goal.what for goal in goals if not goal.met]
     print(
         f"{given.name}: целей {len(goals)}, достигнуто {len(goals) - len(missed)}, измерений {sum(goal.n for goal in goals)}"
+        + (f"; {bench.summary(goals)}" if hasattr(bench, "summary") else "")
         + (f"; не достигнуто: {', '.join(missed)}" if missed else "")
     )
     return 1 if missed else 0
