@@ -15,6 +15,7 @@ BENCHES = {
     "isolation": "bench.isolation",
     "main-path": "bench.main_path",
     "scale": "bench.scale",
+    "secrets": "bench.secrets",
     "sync": "bench.sync",
     "writes": "bench.writes",
 }

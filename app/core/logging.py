@@ -17,6 +17,7 @@ import orjson
 import structlog
 
 from app.core.os_words import why
+from app.core.redaction import redact
 
 _FILE_BYTES = 10 * 1024 * 1024
 _FILES_KEPT = 5
@@ -69,6 +70,7 @@ def configure_logging(level: str, log_dir: Path | None) -> None:
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
+        redact,
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
