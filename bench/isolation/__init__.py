@@ -23,6 +23,7 @@ from tests.isolation.matrix import probe_all
 from tests.isolation.operations import operations
 from tests.isolation.repositories import OF_NO_TENANT, methods
 from tests.isolation.tenants import make_shop
+from tests.isolation.unfiltered import WithoutLayers
 from tests.isolation.walk import walk
 
 ROLE = "kwork_service"
@@ -58,7 +59,9 @@ def summary(goals: Sequence[Goal]) -> str:
 
 
 @asynccontextmanager
-async def _database(folder: Path, pool_size: int) -> AsyncIterator[tuple[Database, asyncpg.Connection]]:
+async def _database(
+    folder: Path, pool_size: int, kind: type[Database] = Database
+) -> AsyncIterator[tuple[Database, asyncpg.Connection]]:
     servers = EmbeddedServers(folder, postgres=True, valkey=False)
     await servers.start()
     try:
@@ -66,7 +69,7 @@ async def _database(folder: Path, pool_size: int) -> AsyncIterator[tuple[Databas
         assert found is not None
         address = DatabaseAddress(host=found.host, port=found.port, user=found.user, database=found.database)
         await migrate(address, ROLE)
-        database = Database(address, role=ROLE, pool_size=pool_size)
+        database = kind(address, role=ROLE if kind is Database else None, pool_size=pool_size)
         await database.open()
         owner = await asyncpg.connect(**address.arguments(), server_settings={"search_path": SCHEMA})
         try:
@@ -83,6 +86,8 @@ async def _matrix(folder: Path) -> list[Goal]:
         api = build_api(database, data_dir=folder / "data")
         found = operations(api.app.openapi())
         report = await probe_all(api, owner)
+    async with _database(folder / "bare", 5, WithoutLayers) as (database, owner):
+        control = await probe_all(build_api(database, data_dir=folder / "bare-data"), owner)
     for kind, n in sorted(report.probes.items()):
         print(f"  {kind:<28} {n:>5} проб")
     _print([*report.leaks, *report.unclassified, *report.blind])
@@ -100,6 +105,13 @@ async def _matrix(folder: Path) -> list[Goal]:
             "0",
             not report.unclassified,
             len(found),
+        ),
+        Goal(
+            "матрица без обоих слоёв: утечек видно",
+            str(len(control.leaks)),
+            "≥ 50",
+            len(control.leaks) >= 50,
+            control.n,
         ),
         Goal("матрица: слепых проб", str(len(report.blind)), "0", not report.blind, report.n),
     ]

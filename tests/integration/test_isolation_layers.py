@@ -6,8 +6,9 @@ import asyncpg
 import pytest
 
 from tests.api import Api
-from tests.isolation.layers import show_layers, unfiltered
+from tests.isolation.layers import show_layers
 from tests.isolation.repositories import OF_NO_TENANT, methods
+from tests.isolation.unfiltered import unfiltered
 
 
 async def test_each_layer_alone_holds_for_every_method_of_every_repository(

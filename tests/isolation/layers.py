@@ -25,6 +25,7 @@ from tests.api import Api
 from tests.isolation.repositories import OF_NO_TENANT, Method, Things, methods
 from tests.isolation.rows import add_other_rows
 from tests.isolation.tenants import add_second_rows, make_shop, tenant_tables
+from tests.isolation.unfiltered import Unfiltered
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,6 @@ ALONE = (
 )
 NEITHER = (Layer("neither", rls=False, strip=True), Layer("neither, strayed", rls=False, tenant="b"))
 ROLE = "kwork_service"
-_FILTER = re.compile(r"\b(?:\w+\.)?tenant_id = (\$\d+)(?!\d)")
 _MOMENT = re.compile(r"datetime\.datetime\([^()]*(\([^()]*\))?[^()]*\)")
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
 _MISCALLED = (
@@ -68,29 +68,6 @@ class Layers:
     leaks: list[str] = field(default_factory=list)
     unclassified: list[str] = field(default_factory=list)
     """Parameters of which nobody said what they stand for."""
-
-
-class Unfiltered:
-    """A connection whose statements have lost their tenant filter. ``used``: whether any had one."""
-
-    def __init__(self, connection: asyncpg.Connection, *, strip: bool) -> None:
-        self._connection = connection
-        self._strip = strip
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._connection, name)
-        if name not in ("fetch", "fetchrow", "fetchval", "execute", "executemany") or not self._strip:
-            return found
-
-        async def call(query: str, *arguments: Any, **more: Any) -> Any:
-            return await found(unfiltered(query), *arguments, **more)
-
-        return call
-
-
-def unfiltered(query: str) -> str:
-    """The statement with every ``tenant_id = $n`` made true of all rows; the parameter stays in use."""
-    return _FILTER.sub(r"(\1::text IS NOT NULL)", query)
 
 
 async def show_layers(api: Api, owner: asyncpg.Connection, only: Iterable[str] = ()) -> Layers:
