@@ -39,7 +39,8 @@ class Bed:
     postgres: ExternalPostgres
     redis: OwnRedis
     redis_plug: TcpProxy
-    crm_plug: TcpProxy
+    crm_plugs: list[TcpProxy]
+    """One per process: the CRM's journal tells by the port who called."""
     failpoint: Path
     """The file that arms a failpoint in whichever process passes it first."""
     workers: list[Worker] = field(default_factory=list)
@@ -81,17 +82,20 @@ class Bed:
         stack.callback(postgres.stop)
         redis = OwnRedis(folder / "redis")
         stack.callback(redis.stop)
-        plugs = [stack.enter_context(TcpProxy(port)) for port in (redis.port, urlsplit(stand.crm).port or 0)]
-        return cls(size, stand, postgres, redis, *plugs, folder / "failpoint")
+        redis_plug = stack.enter_context(TcpProxy(redis.port))
+        crm_port = urlsplit(stand.crm).port or 0
+        crm_plugs = [stack.enter_context(TcpProxy(crm_port)) for _ in range(WORKERS)]
+        return cls(size, stand, postgres, redis, redis_plug, crm_plugs, folder / "failpoint")
 
     def _make_workers(self, stack: ExitStack, folder: Path, sabotage: str | None) -> None:
         library = clock_library(folder)
-        for number in range(WORKERS):
+        for number, plug in enumerate(self.crm_plugs):
             place = _made(folder / f"worker-{number}")
             clock = Clock(library, place / "clock") if library else None
             settings = {**self._settings(sabotage), **(clock.settings if clock else {})}
+            settings["CRM_API_URL"] = f"http://127.0.0.1:{plug.port}"
             program = (str(ROOT / "bench" / "faults" / "launched.py"),)
-            worker = Worker(Service(place, self.stand, program=program, **settings), clock)
+            worker = Worker(Service(place, self.stand, program=program, **settings), clock, plug.port)
             self.workers.append(worker)
             stack.callback(worker.stop)
 
@@ -99,7 +103,6 @@ class Bed:
         size = self.size
         changes = {
             "REDIS_URL": f"redis://127.0.0.1:{self.redis_plug.port}/0",
-            "CRM_API_URL": f"http://127.0.0.1:{self.crm_plug.port}",
             "CRM_SETTINGS": json.dumps({"total_timeout_seconds": size.crm_deadline}),
             "CRM_SEARCH_LAG_SECONDS": str(size.search_lag),
             "CHROMIUM_PATH": _NO_BROWSER,
@@ -108,6 +111,7 @@ class Bed:
             "KWORK_ORDER_PAGES_PER_RUN": "2",
             "WORKER_DEAD_SECONDS": str(size.lease),
             "KWORK_SIGN_IN_PAUSE_MINUTES": str(size.sign_in_pause / 60),
+            "KWORK_SIGN_IN_SECONDS": "5",  # twice that long nobody signs in after a process that died doing it
             "RATE_LIMIT_PER_MINUTE": "1000000",
             "LOGIN_LIMIT_PER_MINUTE": str(size.logins_per_minute),
             "KWORK_FAILPOINT_FILE": str(self.failpoint),

@@ -12,7 +12,7 @@ from bench.faults.bed import Bed
 from bench.faults.script import Step
 
 Seen = dict[str, Any] | None
-_PATIENCE_SECONDS = 12.0
+_QUIET_SECONDS = 1.0
 _JSON = {"content_type": "application/json"}
 _THROTTLED = {"error": {"code": "rate_limited", "message": "too many requests"}}
 _INTERNAL = {"error": {"code": "internal", "message": "the CRM failed"}}
@@ -67,15 +67,26 @@ def lag_of_search(bed: Bed, seconds: float) -> None:
 def _until_met(
     bed: Bed, step: Step, faults: Sequence[tuple[str, dict[str, Any]]], *, method: str | None
 ) -> Seen:
-    """Switched on until it happened so often, or nobody came."""
+    """Switched on until it happened so often, or nobody came. Where it is quiet, a new order brings somebody."""
     where = {"surface": "crm", "account": step.params["tenant"], "method": method, "path": "/api/v1/*"}
     count = step.params["count"]
     made = [bed.stand.fault(kind, count=count, **where, **params)["id"] for kind, params in faults]
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    quiet_since = started = time.monotonic()
     hits = 0
-    while hits < count and time.monotonic() < deadline:
+    while hits < count and (now := time.monotonic()) < started + bed.size.crm_patience:
         time.sleep(0.1)
-        hits = next(fault["hits"] for fault in bed.stand.faults() if fault["id"] == made[0])
+        before, hits = hits, next(fault["hits"] for fault in bed.stand.faults() if fault["id"] == made[0])
+        if hits > before:
+            quiet_since = now
+        elif now > quiet_since + _QUIET_SECONDS:
+            quiet_since = now
+            _bring_somebody(bed, step)
     for fault_id in made:
         bed.stand.call("DELETE", f"/faults/{fault_id}")
     return {"hits": hits} if hits else None
+
+
+def _bring_somebody(bed: Bed, step: Step) -> None:
+    account = bed.accounts_of(step.params["tenant"])[0]
+    bed.stand.add_order(account=account, title=f"К сбою {step.number}")
+    bed.sync(account)

@@ -13,6 +13,7 @@ Seen = dict[str, Any] | None
 _PATIENCE_SECONDS = 20.0
 _QUIET_SECONDS = 2.0
 _READ_WITHIN_SECONDS = 15.0
+_LET_IN_SECONDS = 90.0
 ORDER_LISTS = {"web": "/get_manage_orders*", "api": "/workerOrders*"}
 
 
@@ -50,9 +51,17 @@ def waiting_for_a_person(bed: Bed) -> list[str]:
 
 
 def let_in(bed: Bed, account: str) -> None:
-    """What the person does: signs in again, as often as the pause between sign-ins demands."""
+    """What the person does: signs in again, as often as the pause between sign-ins demands, until the account works."""
     tenant, account_id = bed.accounts[account]
-    bed.doors[tenant].patiently("POST", f"/accounts/{account_id}/session")
+    door = bed.doors[tenant]
+
+    def is_in() -> bool:
+        card = door.ask("POST", f"/accounts/{account_id}/session") or door.ask(
+            "GET", f"/accounts/{account_id}"
+        )
+        return bool(card) and card["state"] == "connected"
+
+    until(is_in, _LET_IN_SECONDS, every=0.5)
 
 
 def drift(bed: Bed, step: Step) -> Seen:

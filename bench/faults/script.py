@@ -5,14 +5,20 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from app.core.failpoints import SYNC
 from bench.faults.kinds import BY_NAME, counts
 
+_STORM_SECONDS_A_FAULT = 0.8
+_SHORTEST_PAUSE = 0.35
+_USUAL_SECONDS = {"postgres": 2.5, "redis": 1.6, "kwork": 6.0}
+"""So long a step of these lanes takes, about; the other lanes are full anyway."""
 Params = dict[str, Any]
 Points = Iterator[str | None]
 
@@ -52,8 +58,17 @@ def write_script(
         lane = BY_NAME[name].lane
         if lane == "crm":
             lane = f"crm {params['tenant']}"
-        steps.append(Step(number, name, lane, round(rng.uniform(0.1, 0.6), 2), params))
-    return tuple(steps)
+        steps.append(Step(number, name, lane, round(rng.uniform(0.3, 1.7), 2), params))
+    return tuple(_spread(steps, faults))
+
+
+def _spread(steps: Sequence[Step], faults: int) -> Iterator[Step]:
+    """Pauses in seconds: lanes with few steps are spread over the storm, or all of theirs would fall together into
+    its first moments."""
+    lanes = Counter(step.lane for step in steps)
+    for step in steps:
+        whole = faults * _STORM_SECONDS_A_FAULT / lanes[step.lane] - _USUAL_SECONDS.get(step.lane, math.inf)
+        yield replace(step, pause=round(step.pause * max(_SHORTEST_PAUSE, whole), 2))
 
 
 def _points(rng: random.Random) -> Iterator[str | None]:

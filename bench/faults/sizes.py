@@ -24,6 +24,8 @@ class Size:
     search_lag: float
     """What the service is told of the CRM's search; the stand-in's lags a little less."""
     sign_in_pause: float
+    crm_patience: float
+    """How long a fault of a CRM waits to be met."""
     settle: float
     """T: so long after the last fault everything must be right."""
     logins_per_minute: int = 20
@@ -34,8 +36,8 @@ class Size:
     def of(cls, orders: int, faults: int) -> Size:
         """Long for the headline run, short for the suite and the controls."""
         if faults < 100:
-            return cls(orders, faults, tenants=2, accounts=2, lease=2.0, crm_deadline=1.0, search_lag=1.5, sign_in_pause=4.0, settle=40.0)  # fmt: skip
-        return cls(orders, faults, tenants=3, accounts=6, lease=5.0, crm_deadline=3.0, search_lag=20.0, sign_in_pause=15.0, settle=120.0)  # fmt: skip
+            return cls(orders, faults, tenants=2, accounts=2, lease=2.0, crm_deadline=1.0, search_lag=1.5, sign_in_pause=4.0, crm_patience=6.0, settle=40.0)  # fmt: skip
+        return cls(orders, faults, tenants=3, accounts=6, lease=5.0, crm_deadline=3.0, search_lag=20.0, sign_in_pause=15.0, crm_patience=12.0, settle=120.0)  # fmt: skip
 
     @property
     def longest_lag(self) -> float:

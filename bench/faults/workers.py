@@ -19,10 +19,15 @@ _REST_SECONDS = 0.3
 class Worker:
     """One process of the service. ``kill`` and ``freeze`` are what the nemesis does to it."""
 
-    def __init__(self, service: Service, clock: Clock | None) -> None:
+    def __init__(self, service: Service, clock: Clock | None, crm_port: int) -> None:
         self.service, self.clock = service, clock
+        self.crm_port = crm_port
+        """By which the CRM knows this process."""
         self.deaths: list[float] = []
         """When the process was found dead, by the machine's clock."""
+        self.frozen: list[tuple[float, float]] = []
+        """From when it was found frozen until it went on."""
+        self._frozen_at: float | None = None
         self._over = threading.Event()
         self._watch = threading.Thread(target=self._start_again, daemon=True)
 
@@ -51,6 +56,14 @@ class Worker:
 
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)
+        if self._frozen_at is not None:
+            self.frozen.append((self._frozen_at, time.time()))
+            self._frozen_at = None
+
+    def was_away(self, since: float, until: float) -> bool:
+        """Whether it died or stood still at some moment in between."""
+        died = any(since <= at <= until + _TICK_SECONDS for at in self.deaths)
+        return died or any(start <= until + _TICK_SECONDS and end >= since for start, end in self.frozen)
 
     def _signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):
@@ -68,7 +81,10 @@ class Worker:
     def _start_again(self) -> None:
         while not self._over.wait(_TICK_SECONDS):
             process = self.service.process
+            if self._frozen_at is None and self.state == "T":
+                self._frozen_at = time.time()
             if process is not None and process.poll() is not None:
                 self.deaths.append(time.time())
+                self._frozen_at = None
                 if not self._over.wait(_REST_SECONDS):
                     self.service.spawn()
