@@ -25,6 +25,9 @@ def signed_out(bed: Bed, step: Step) -> Seen:
 
 def captcha(bed: Bed, step: Step) -> Seen:
     """Kwork asks for a captcha at the next sign-in, whoever's it is; after a while of silence a person lets it in again."""
+    for waiting in waiting_for_a_person(bed):  # from the time before
+        let_in(bed, waiting)
+    since = time.time()
     asked = bed.stand.fault("captcha", surface="api", path="/signIn", count=1)
     bed.stand.sign_out(step.params["account"])
     try:
@@ -37,7 +40,7 @@ def captcha(bed: Bed, step: Step) -> Seen:
     time.sleep(_QUIET_SECONDS)
     after = [row["path"] for row in bed.stand.journal(account=account, since=mark) if row["surface"] != "crm"]
     let_in(bed, account)
-    return {"account": account, "after": after}
+    return {"account": account, "after": after, "since": since}
 
 
 def waiting_for_a_person(bed: Bed) -> list[str]:

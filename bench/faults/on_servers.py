@@ -12,6 +12,7 @@ from bench.faults.script import Step
 
 Seen = dict[str, Any] | None
 _CALLERS = 8
+_LONG_SECONDS = 30.0
 
 
 def postgres(bed: Bed, step: Step) -> Seen:
@@ -21,9 +22,11 @@ def postgres(bed: Bed, step: Step) -> Seen:
     said: list[tuple[int, bool]] = []
     door = next(iter(bed.doors.values()))
     while time.monotonic() < deadline:
+        wrong = {worker.service.port for worker in bed.workers if worker.clock and worker.clock.is_wrong}
         said += [
             (answer.status_code, "retry-after" in answer.headers)
             for answer in door.answers("GET", "/crm-sync/sync-status")
+            if answer.url.port not in wrong  # by a clock a day ahead the caller's token has run out
         ]
         time.sleep(0.3)
     bed.postgres.start()
@@ -50,7 +53,10 @@ def let_through_without_redis(bed: Bed, door: Door) -> tuple[int, int, float]:
     started = time.monotonic()
     try:
         with ThreadPoolExecutor(_CALLERS) as pool:
-            found = pool.map(lambda _: door.answers("POST", "/auth/login", json=body, at=1), range(tries))
+            found = pool.map(
+                lambda _: door.answers("POST", "/auth/login", json=body, at=1, timeout=_LONG_SECONDS),
+                range(tries),
+            )
             heard = [answer.status_code for answers in found for answer in answers]
     finally:
         bed.redis_plug.heal()

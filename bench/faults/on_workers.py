@@ -5,16 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from bench.faults.bed import Bed
+from bench.faults.door import until
 from bench.faults.script import Step
 from bench.faults.workers import Worker
 
 Seen = dict[str, Any] | None
 _FAILPOINT_SECONDS = 12.0
 """How long an armed failpoint waits for somebody to pass it."""
+_START_SECONDS = 20.0
 _TRIES = 3
 _CALLERS = 20
 _CALLS = 100
@@ -62,6 +65,8 @@ def freeze(bed: Bed, step: Step) -> Seen:
 
 def armed(bed: Bed, word: str, then: Callable[[], object] = bool) -> Worker | None:
     """Arms the failpoint, does ``then``; the worker that fell or froze, or ``None`` when nobody passed it in time."""
+    with suppress(TimeoutError):  # whoever fell the last time serves again
+        until(lambda: all(worker.serves for worker in bed.workers), _START_SECONDS, every=0.1)
     before = [len(worker.deaths) for worker in bed.workers]
     arming = bed.failpoint.with_suffix(".new")
     arming.write_text(word)

@@ -9,6 +9,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import httpx2
+
 from bench.faults.clocks import Clock
 from tests.service import Service
 
@@ -47,6 +49,13 @@ class Worker:
         with suppress(OSError):
             return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
         return ""
+
+    @property
+    def serves(self) -> bool:
+        """Whether it answers and has its servers."""
+        with suppress(httpx2.HTTPError):
+            return httpx2.get(f"{self.service.url}/health/ready", timeout=1).status_code == 200
+        return False
 
     def kill(self) -> None:
         self._signal(signal.SIGKILL)

@@ -44,8 +44,14 @@ def bed(*workers: Worker, **more: Any) -> Bed:
     )
 
 
-def played(kind: str, since: float = 0.0, until: float = 100.0, **seen: Any) -> Played:
-    return Played(Step(1, kind, "lane", 0.1, {"tenant": "studio", "after": "3"}), since, until, True, seen)
+def played(kind: str, since: float = 0.0, until: float = 100.0, after: str = "3", **seen: Any) -> Played:
+    return Played(
+        Step(1, kind, "lane", 0.1, {"tenant": "studio", "after": after}),
+        since,
+        until,
+        True,
+        {"since": since, **seen},
+    )
 
 
 def judge_wait(where: Bed, *rows: dict[str, Any]) -> tuple[bool, int]:
@@ -61,6 +67,12 @@ def test_a_request_within_the_wait_the_crm_asked_for_is_found() -> None:
     assert judge_wait(bed(), asked, request(11.0, port=OTHER)) == (False, 1), (
         "told to the other process too late"
     )
+
+
+def test_a_date_that_had_passed_asks_for_nothing() -> None:
+    rows = ledger(request(10.0, status=429), request(12.0))
+    for date, met in ((11, True), (15, False)):
+        assert judged.obeyed(bed(), rows, [played("F5", after="date", date=date)]).met is met
 
 
 @pytest.mark.parametrize(
