@@ -97,7 +97,7 @@ class Bed:
             program = (str(ROOT / "bench" / "faults" / "launched.py"),)
             worker = Worker(Service(place, self.stand, program=program, **settings), clock, plug.port)
             self.workers.append(worker)
-            stack.callback(worker.stop)
+            stack.callback(worker.end)
 
     def _settings(self, sabotage: str | None) -> dict[str, str]:
         size = self.size

@@ -82,12 +82,13 @@ def _until_met(bed: Bed, step: Step, fault: tuple[str, dict[str, Any]], *, metho
             quiet_since = now
         elif now > quiet_since + _QUIET_SECONDS:
             quiet_since = now
-            _bring_somebody(bed, step)
+            _bring_somebody(bed, step, round(now))
     bed.stand.call("DELETE", f"/faults/{made}")
     return {"hits": hits} if hits else None
 
 
-def _bring_somebody(bed: Bed, step: Step) -> None:
-    account = bed.accounts_of(step.params["tenant"])[0]
+def _bring_somebody(bed: Bed, step: Step, turn: int) -> None:
+    accounts = bed.accounts_of(step.params["tenant"])  # one of them may wait for a person
+    account = accounts[turn % len(accounts)]
     bed.stand.add_order(account=account, title=f"К сбою {step.number}")
     bed.sync(account)

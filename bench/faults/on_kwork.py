@@ -10,7 +10,7 @@ from bench.faults.door import until
 from bench.faults.script import Step
 
 Seen = dict[str, Any] | None
-_PATIENCE_SECONDS = 20.0
+_PATIENCE_SECONDS = 15.0
 _QUIET_SECONDS = 2.0
 _READ_WITHIN_SECONDS = 15.0
 _LET_IN_SECONDS = 90.0
@@ -31,7 +31,8 @@ def captcha(bed: Bed, step: Step) -> Seen:
     asked = bed.stand.fault("captcha", surface="api", path="/signIn", count=1)
     bed.stand.sign_out(step.params["account"])
     try:
-        account = until(lambda: waiting_for_a_person(bed), _PATIENCE_SECONDS)[0]
+        patience = bed.size.sign_in_pause + _PATIENCE_SECONDS
+        account = until(lambda: waiting_for_a_person(bed), patience)[0]
     except TimeoutError:
         return None
     finally:

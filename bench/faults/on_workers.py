@@ -19,6 +19,7 @@ _FAILPOINT_SECONDS = 12.0
 """How long an armed failpoint waits for somebody to pass it."""
 _START_SECONDS = 20.0
 _TRIES = 3
+_STIRRED = 2
 _CALLERS = 20
 _CALLS = 100
 _RUN_SECONDS = 4.0
@@ -40,9 +41,7 @@ def kill(bed: Bed, step: Step) -> Seen:
         bed.workers[step.params["worker"]].kill()
         return {"point": "random"}
     for _ in range(_TRIES):
-        if armed(
-            bed, f"{point}:{step.params['turn']}", lambda: [bed.sync(account) for account in bed.accounts]
-        ):
+        if armed(bed, f"{point}:{step.params['turn']}", lambda: _stir(bed, step)):
             return {"point": point}
     return None
 
@@ -55,7 +54,7 @@ def freeze(bed: Bed, step: Step) -> Seen:
         assert worker is not None
         worker.freeze()
     else:
-        worker = armed(bed, f"{point}:{step.params['turn']}:stop")
+        worker = armed(bed, f"{point}:{step.params['turn']}:stop", lambda: _stir(bed, step))
     if worker is None:
         return None
     time.sleep(step.params["seconds"])
@@ -63,10 +62,20 @@ def freeze(bed: Bed, step: Step) -> Seen:
     return {"point": point or "random"}
 
 
+def _stir(bed: Bed, step: Step) -> None:
+    """Something to read and something to send, so that somebody passes the failpoint."""
+    accounts = list(bed.accounts)
+    for number in range(_STIRRED):
+        account = accounts[(step.number + number) % len(accounts)]
+        bed.stand.add_order(account=account, title=f"К сбою {step.number}")
+    for account in accounts:
+        bed.sync(account)
+
+
 def armed(bed: Bed, word: str, then: Callable[[], object] = bool) -> Worker | None:
     """Arms the failpoint, does ``then``; the worker that fell or froze, or ``None`` when nobody passed it in time."""
-    with suppress(TimeoutError):  # whoever fell the last time serves again
-        until(lambda: all(worker.serves for worker in bed.workers), _START_SECONDS, every=0.1)
+    with suppress(TimeoutError):  # both may have fallen the last time
+        until(lambda: any(worker.serves for worker in bed.workers), _START_SECONDS, every=0.1)
     before = [len(worker.deaths) for worker in bed.workers]
     arming = bed.failpoint.with_suffix(".new")
     arming.write_text(word)
