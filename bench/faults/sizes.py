@@ -39,8 +39,8 @@ class Size:
     def of(cls, orders: int, faults: int) -> Size:
         """Long for the headline run, short for the suite and the controls."""
         if faults < _WHOLE:
-            return cls(orders, faults, tenants=2, accounts=2, lease=2.0, crm_deadline=1.0, search_lag=1.5, sign_in_pause=4.0, crm_patience=5.0, settle=40.0)  # fmt: skip
-        return cls(orders, faults, tenants=3, accounts=6, lease=5.0, crm_deadline=3.0, search_lag=20.0, sign_in_pause=15.0, crm_patience=12.0, settle=120.0)  # fmt: skip
+            return cls(orders, faults, tenants=2, accounts=2, lease=2.0, crm_deadline=1.0, search_lag=1.5, sign_in_pause=4.0, crm_patience=8.0, settle=40.0)  # fmt: skip
+        return cls(orders, faults, tenants=3, accounts=6, lease=5.0, crm_deadline=3.0, search_lag=20.0, sign_in_pause=15.0, crm_patience=20.0, settle=120.0)  # fmt: skip
 
     @property
     def is_whole(self) -> bool:
