@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -14,13 +14,19 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from app.core.database import Database, DatabaseAddress
+from app.core.passwords import Passwords
+from app.core.settings import Settings
+from app.domain.access import Role
+from app.services.users import create_user
 from bench.faults.clocks import Clock, clock_library
 from bench.faults.door import Door, Row
 from bench.faults.sabotage import VARIANTS
 from bench.faults.servers import OwnRedis
 from bench.faults.sizes import Size
 from bench.faults.workers import Worker
-from tests.external_postgres import ExternalPostgres
+from tests.external_postgres import DATABASE, USER, ExternalPostgres
+from tests.external_postgres import PASSWORD as DATABASE_PASSWORD
 from tests.service import PASSWORD, Service
 from tests.stand import ROOT, Stand
 from tests.tcp_proxy import TcpProxy
@@ -123,6 +129,7 @@ class Bed:
 
     def _let_tenants_in(self, stack: ExitStack, pool: ThreadPoolExecutor) -> None:
         names = [f"studio-{number + 1}" for number in range(self.size.tenants)]
+        asyncio.run(_make_admins(self.postgres, names))
         for name, door in zip(names, pool.map(self._door, names), strict=True):
             self.doors[name] = door
             stack.callback(door.close)
@@ -141,14 +148,8 @@ class Bed:
         self.accounts[account["username"]] = (tenant, made["id"])
 
     def _door(self, tenant: str) -> Door:
-        """Of the tenant's administrator, who is made here."""
-        service = self.workers[0].service
-        email = f"admin-{tenant}@example.com"
-        words = ("admin", "create", "--email", email, "--tenant", tenant)
-        made = service.command(*words, typed=PASSWORD)
-        if made.returncode != 0:
-            raise RuntimeError(made.stderr)
-        door = Door([worker.service.url for worker in self.workers], tenant, email, PASSWORD)
+        """Of the tenant's administrator."""
+        door = Door([worker.service.url for worker in self.workers], tenant, _email(tenant), PASSWORD)
         door.sign_in()
         return door
 
@@ -161,6 +162,29 @@ class Bed:
         tenant, account_id = self.accounts[username]
         found = self.doors[tenant].sync(account_id=account_id, kinds=["order"], **more)
         return found["runs"][0] if found else None
+
+
+async def _make_admins(postgres: ExternalPostgres, tenants: Sequence[str]) -> None:
+    """As ``main.py admin create`` does; a process for each would take longer than all the rest of the start."""
+    address = DatabaseAddress("127.0.0.1", postgres.port, USER, DATABASE, DATABASE_PASSWORD)
+    database = Database(address, role=Settings.model_fields["postgres_app_role"].default, pool_size=1)
+    await database.open()
+    try:
+        for tenant in tenants:
+            await create_user(
+                database,
+                Passwords(),
+                email=_email(tenant),
+                password=PASSWORD,
+                role=Role.ADMIN,
+                tenant_id=tenant,
+            )
+    finally:
+        await database.close()
+
+
+def _email(tenant: str) -> str:
+    return f"admin-{tenant}@example.com"
 
 
 def _made(folder: Path) -> Path:
