@@ -17,6 +17,7 @@ from app.core.redis import RedisConnection
 from app.core.secrets import load_secrets
 from app.core.servers import Servers, join_running, start_servers
 from app.core.settings import Settings
+from app.core.shutdown import Shutdown
 from app.marketplaces.kwork.browser import KworkBrowser
 from app.repositories.due import DueStreams
 from app.services.container import Services
@@ -28,14 +29,15 @@ _TIDY_EVERY_SECONDS = 2.0
 
 
 @asynccontextmanager
-async def running_service(settings: Settings) -> AsyncIterator[FastAPI]:
-    """The application with everything it leans on, and a worker; all of it ends with the block.
+async def running_service(settings: Settings, shutdown: Shutdown) -> AsyncIterator[FastAPI]:
+    """The application with everything it leans on, and a worker; all of it ends with the block. ``shutdown`` begins
+    before that: no job is taken any more then.
 
     Raises ``SettingsError``, ``SecretsError``, ``EmbeddedServerError``, ``MigrationError`` (Russian sentences) or
     what asyncpg and the operating system raise when the external database is not there.
     """
     async with AsyncExitStack() as stack:
-        parts = await _parts(stack, settings, joined=False)
+        parts = await _parts(stack, settings, shutdown, joined=False)
         services = parts.services
         await stack.enter_async_context(event_work(parts.events, services.database, settings))
         background: tuple[Coroutine[Any, Any, object], ...] = (
@@ -45,7 +47,6 @@ async def running_service(settings: Settings) -> AsyncIterator[FastAPI]:
         )
         for work in background:
             stack.push_async_callback(_cancel, asyncio.create_task(work))
-        stack.push_async_callback(services.writes.stop)
         if settings.worker:
             await _start_work(stack, parts, settings, (), settings.worker_concurrency)
         yield create_app(services, settings)
@@ -53,17 +54,16 @@ async def running_service(settings: Settings) -> AsyncIterator[FastAPI]:
 
 @asynccontextmanager
 async def running_worker(
-    settings: Settings, queues: Sequence[str], concurrency: int | None
+    settings: Settings, shutdown: Shutdown, queues: Sequence[str], concurrency: int | None
 ) -> AsyncIterator[None]:
     """A worker without the API. No ``queues``: all of them. Raises what ``running_service`` does."""
     async with AsyncExitStack() as stack:
-        parts = await _parts(stack, settings, joined=True)
-        stack.push_async_callback(parts.services.writes.stop)  # moves of leads in the CRM cause writes
+        parts = await _parts(stack, settings, shutdown, joined=True)
         await _start_work(stack, parts, settings, queues, concurrency or settings.worker_concurrency)
         yield
 
 
-async def _parts(stack: AsyncExitStack, settings: Settings, *, joined: bool) -> Parts:
+async def _parts(stack: AsyncExitStack, settings: Settings, shutdown: Shutdown, *, joined: bool) -> Parts:
     check_crm(settings)
     if joined:
         servers = join_running(settings)  # before anything is made in its folder
@@ -78,24 +78,32 @@ async def _parts(stack: AsyncExitStack, settings: Settings, *, joined: bool) -> 
     stack.push_async_callback(redis.close)
     browser = KworkBrowser(settings)
     stack.push_async_callback(browser.close)
-    return compose(
+    parts = compose(
         settings,
         secrets=secrets,
         database=database,
         servers=servers,
         redis=redis,
         browser=browser,
+        shutdown=shutdown,
     )
+    # The API sends leads, too (`create_leads=true`), and moves of leads in the CRM make a worker write to Kwork.
+    stack.push_async_callback(parts.services.writes.stop)
+    stack.push_async_callback(parts.work.deliveries.stop)
+    return parts
 
 
 async def _start_work(
     stack: AsyncExitStack, parts: Parts, settings: Settings, queues: Sequence[str], concurrency: int
 ) -> None:
     engine = Engine(
-        parts.work, queues=queues, concurrency=concurrency, stop_seconds=settings.worker_stop_seconds
+        parts.work,
+        queues=queues,
+        concurrency=concurrency,
+        stop_seconds=settings.worker_stop_seconds,
+        shutdown=parts.services.shutdown,
     )
     await parts.work.schedule.prepare()
-    stack.push_async_callback(parts.work.deliveries.stop)
     if engine.reads_accounts:
         await stack.enter_async_context(follow_work(parts.work.database, parts.services.accounts, settings))
     await stack.enter_async_context(engine.running())

@@ -26,6 +26,8 @@ from app.core.os_words import why
 from app.core.secrets import SECRETS_FILE, SecretsError, load_secrets
 from app.core.servers import join_servers
 from app.core.settings import Settings
+from app.core.shutdown import Shutdown
+from app.core.tracing import configure_tracing
 from app.domain.errors import ServiceError
 from app.repositories.jobs import QUEUES
 
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 FAILED = 2
-_DRAIN_SECONDS = 2
 _PROBE_SECONDS = 2.0
 _MOST_CONCURRENCY = 500
 
@@ -84,6 +85,7 @@ def _complain(sentence: str) -> int:
 def serve(settings: Settings, _arguments: argparse.Namespace) -> None:
     """The API and its background work, until SIGTERM or Ctrl+C."""
     configure_logging(settings)
+    configure_tracing(settings, "api")
     with asyncio.Runner(loop_factory=loop_factory()) as runner, suppress(asyncio.CancelledError):
         runner.run(_serve(settings))
 
@@ -94,6 +96,7 @@ def work(settings: Settings, arguments: argparse.Namespace) -> None:
     if arguments.concurrency is not None and not 1 <= arguments.concurrency <= _MOST_CONCURRENCY:
         raise CommandError(f"--concurrency: нужно число от 1 до {_MOST_CONCURRENCY}.")
     configure_logging(settings)
+    configure_tracing(settings, "worker")
     with asyncio.Runner(loop_factory=loop_factory()) as runner, suppress(asyncio.CancelledError):
         runner.run(_work(settings, queues, arguments.concurrency))
 
@@ -109,8 +112,12 @@ def _queues(given: str | None) -> tuple[str, ...]:
 async def _work(settings: Settings, queues: tuple[str, ...], concurrency: int | None) -> None:
     from app.bootstrap import running_worker  # noqa: PLC0415 - heavy; other commands do not need it
 
-    stopping = _Stopping()
-    async with _metrics_of_worker(settings), running_worker(settings, queues, concurrency):
+    shutdown = Shutdown(settings.shutdown_seconds)
+    stopping = _Stopping(shutdown)
+    async with (
+        _metrics_of_worker(settings),
+        running_worker(settings, shutdown, queues, concurrency),
+    ):
         log.info(
             "working", queues=list(queues or QUEUES), concurrency=concurrency or settings.worker_concurrency
         )
@@ -135,7 +142,7 @@ async def _metrics_of_worker(settings: Settings) -> AsyncIterator[None]:
         lifespan="off",
         ws="none",
     )
-    server = _Server(config, at_shutdown=lambda: None)
+    server = _Server(config, Shutdown(), at_shutdown=lambda: None)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     try:
         yield
@@ -158,11 +165,12 @@ async def _serve(settings: Settings) -> None:
     from app.bootstrap import running_service  # noqa: PLC0415 - heavy; other commands do not need it
 
     listening = _listen(settings.host, settings.port)
-    stopping = _Stopping()
+    shutdown = Shutdown(settings.shutdown_seconds)
+    stopping = _Stopping(shutdown, notice_seconds=settings.shutdown_notice_seconds)
     try:
-        async with running_service(settings) as app:
+        async with running_service(settings, shutdown) as app:
             server = stopping.server = _Server(
-                server_config(app, settings), at_shutdown=app.state.services.streams.close
+                server_config(app, settings), shutdown, at_shutdown=app.state.services.streams.close
             )
             host, port = listening.getsockname()[:2]
             await _tell_what_is_missing(app.state.services.probes)
@@ -174,11 +182,13 @@ async def _serve(settings: Settings) -> None:
 
 def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     """How the application is served, behind gateways as well."""
+    from app.api.wire import BoundedHttp  # noqa: PLC0415 - heavy; other commands do not need it
+
     return uvicorn.Config(
         app,
+        http=BoundedHttp,
         log_config=None,
         access_log=False,
-        timeout_graceful_shutdown=_DRAIN_SECONDS,
         timeout_keep_alive=settings.keep_alive_seconds,
         forwarded_allow_ips=settings.trusted_proxies,
         server_header=False,
@@ -194,8 +204,11 @@ class _Server(uvicorn.Server):
     would not be ended.
     """
 
-    def __init__(self, config: uvicorn.Config, *, at_shutdown: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, shutdown: Shutdown, *, at_shutdown: Callable[[], None]
+    ) -> None:
         super().__init__(config)
+        self._shutdown = shutdown
         self._at_shutdown = at_shutdown
 
     @contextmanager
@@ -204,16 +217,21 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._at_shutdown()
+        # Those that are still not answered then are cut; ``wait_for`` takes fractions, too.
+        self.config.timeout_graceful_shutdown = self._shutdown.left()  # type: ignore[assignment]
         await super().shutdown(sockets)
 
 
 class _Stopping:
-    """SIGTERM and Ctrl+C: requests may end, then everything is put away; during the start it is given up.
+    """SIGTERM and Ctrl+C: ``/health/ready`` says so, for ``notice_seconds`` requests are still taken, those under way
+    and jobs may end, then everything is put away; during the start it is given up.
 
     A second signal waits for no request.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shutdown: Shutdown, *, notice_seconds: float = 0.0) -> None:
+        self._shutdown = shutdown
+        self._notice_seconds = notice_seconds
         self.server: uvicorn.Server | None = None
         self.ended: asyncio.Event | None = None
         self._starting = asyncio.current_task()
@@ -223,13 +241,22 @@ class _Stopping:
                 loop.add_signal_handler(number, self._stop)
 
     def _stop(self) -> None:
+        again = self._shutdown.begun.is_set()
+        self._shutdown.begin()
         if self.server is not None:
-            self.server.force_exit = self.server.should_exit
-            self.server.should_exit = True
+            self.server.force_exit = again
+            if again:
+                self._close()
+            else:
+                asyncio.get_running_loop().call_later(self._notice_seconds, self._close)
         elif self.ended is not None:
             self.ended.set()
         elif self._starting is not None:
             self._starting.cancel()
+
+    def _close(self) -> None:
+        if self.server is not None:
+            self.server.should_exit = True
 
 
 async def _tell_what_is_missing(probes: Sequence[Probe]) -> None:

@@ -17,6 +17,7 @@ from app.core.redis import RedisConnection
 from app.core.secrets import ServiceSecrets
 from app.core.servers import Servers
 from app.core.settings import Settings
+from app.core.shutdown import Shutdown
 from app.crm.registry import CRM_KINDS
 from app.marketplaces.kwork.browser import KworkBrowser
 from app.outside.addresses import AddressGuard
@@ -147,6 +148,7 @@ def compose(
     servers: Servers,
     redis: RedisConnection,
     browser: KworkBrowser,
+    shutdown: Shutdown,
 ) -> Parts:
     """Everything that the process of the API or a worker may need; nothing runs yet."""
     paces = CrmPaces(redis)
@@ -154,7 +156,7 @@ def compose(
     connectors = CrmConnectors(settings, own, paces)
     files = FileUseCases.of(settings, database)
     events = event_parts(database, secrets.box, settings)
-    limits = RateLimits(servers.redis_url or None)
+    limits = RateLimits(redis if servers.redis_url else None)
     access = compose_access(settings, secrets.secret_key, database, limits)
     clients = KworkClients(settings, browser, redis)
     accounts = ConnectAccount(database, secrets.box, clients, browser, settings)
@@ -178,6 +180,7 @@ def compose(
         order_pages=ReadOrderPages(database, orders_per_run=settings.kwork_order_pages_per_run),
         bell=events.bell,
         searches=matching,
+        shutdown=shutdown,
     )
     writes = writes_service(
         database,
@@ -185,11 +188,13 @@ def compose(
         files.files,
         absent_after_seconds=settings.kwork_absent_after_seconds,
         hold_seconds=settings.kwork_write_hold_seconds,
+        shutdown=shutdown,
     )
     crm_stages = ReadCrmStages(database, connectors.connect, writes.ask)
     services = Services(
         database=database,
         authenticator=access.authenticator,
+        limits=limits,
         login=access.login,
         api_keys=access.api_keys,
         audit=access.audit,
@@ -217,6 +222,7 @@ def compose(
             Probe("redis", critical=False, check=redis.is_alive, advice=_WITHOUT_REDIS),
             Probe("chromium", critical=False, check=browser.is_available, advice=_WITHOUT_CHROMIUM),
         ),
+        shutdown=shutdown,
         figures=ReadFigures(database, tenants=settings.metrics_tenants),
     )
     return Parts(

@@ -151,6 +151,7 @@ class Demo:
             "KWORK_ORDER_PAGES_PER_RUN": "1000",
             "KWORK_SIGN_IN_PAUSE_MINUTES": "0",
             "KWORK_SIGN_INS_PER_DAY": "1000",
+            "RATE_LIMIT_PER_MINUTE": "6000",
             "POLL_SECONDS": "0",  # the walk reads by itself
             "CRM_API_URL": self._hello["crm"],
             "CRM_API_KEY": self._hello["crm_key"],

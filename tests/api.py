@@ -16,6 +16,7 @@ import httpx2
 import jwt
 import pytest_asyncio
 from fastapi import FastAPI
+from pwdlib.hashers.argon2 import Argon2Hasher
 from pydantic import SecretStr
 
 from app.api.app import create_app
@@ -63,6 +64,7 @@ from app.services.write_table import writes_service
 SECRET = "a secret of the tests, long enough for HMAC"
 NOW = "2026-05-20T10:00:00Z"
 NOWHERE = "http://127.0.0.1:9"
+QUICK = Argon2Hasher(time_cost=1, memory_cost=64, parallelism=1)
 
 
 class FakePushLeads:
@@ -160,6 +162,7 @@ def settings_for_tests(**changes: Any) -> Settings:
         "crm_allowed_hosts": ["127.0.0.1"],
         "kwork_mobile_key": SecretStr("app:key"),
         "kwork_requests_per_second": 0,
+        "rate_limit_per_minute": 1_000_000,
     }
     return Settings(_env_file=None, **{**given, **changes})
 
@@ -178,6 +181,7 @@ def build_api(
     accounts: ConnectAccount | None = None,
     stream_limits: StreamLimits = STREAM_LIMITS,
     app: FastAPI | None = None,
+    limits: RateLimits | None = None,
     **changes: Any,
 ) -> Api:
     """The application over that database; ``changes`` are settings. ``app``: one made before with such settings."""
@@ -196,8 +200,9 @@ def build_api(
         database, connectors.connect, kind=connectors.kind, concurrency=1, search_lag_seconds=0
     )
     exchange = ReadExchange(database, clients.signed_out)
-    passwords = Passwords()
-    access = compose_access(settings, SECRET, database, RateLimits(None), passwords=passwords, step_seconds=0)
+    passwords = Passwords(QUICK)
+    limits = limits or RateLimits(None)
+    access = compose_access(settings, SECRET, database, limits, passwords=passwords, step_seconds=0)
     push_leads, read_account = FakePushLeads(), FakeReadAccount()
     # Nobody rings here: streams look by themselves.
     bell = Bell(database, CHANNEL, deaf_seconds=0.02)
@@ -214,6 +219,7 @@ def build_api(
     services = Services(
         database=database,
         authenticator=access.authenticator,
+        limits=limits,
         login=access.login,
         api_keys=access.api_keys,
         audit=access.audit,
@@ -237,7 +243,7 @@ def build_api(
         backfill=BackfillConnection(database),
         mappings=ManageMapping(database, connectors.connect),
         previews=PreviewDelivery(database, connectors.connect),
-        crm_events=TakeCrmEvents(database, RateLimits(None), per_minute=settings.crm_events_per_minute),
+        crm_events=TakeCrmEvents(database, limits, per_minute=settings.crm_events_per_minute),
         sync=Sync(
             database,
             accounts,

@@ -66,12 +66,14 @@ class Service:
             "KWORK_REQUESTS_PER_SECOND": "0",
             "KWORK_SIGN_IN_PAUSE_MINUTES": "0",
             "KWORK_SIGN_INS_PER_DAY": "1000",
+            "RATE_LIMIT_PER_MINUTE": "1000000",
             "CRM_API_URL": stand.crm,
             "CRM_API_KEY": stand.crm_key,
             "CRM_SEARCH_LAG_SECONDS": "0.5",
             # Nothing is read but what a test asks for; `POLL_SECONDS`, `KWORK_NOTICE_URL` switch news on.
             "POLL_SECONDS": "0",
             "WORKER_STOP_SECONDS": "1",
+            "SHUTDOWN_SECONDS": "8",
             **settings,
         }  # fmt: skip
         self.process: subprocess.Popen[bytes] | None = None
@@ -153,7 +155,8 @@ class Api:
     """Calls as a tenant's program would make them."""
 
     def __init__(self, url: str, email: str, tenant: str) -> None:
-        self._client = httpx2.Client(base_url=f"{url}/api/v1", timeout=120)
+        self.base_url = f"{url}/api/v1"
+        self._client = httpx2.Client(base_url=self.base_url, timeout=120)
         signed = self.call(
             "POST", "/auth/login", json={"email": email, "password": PASSWORD, "tenant_id": tenant}
         )

@@ -10,9 +10,10 @@ from starlette.middleware.cors import CORSMiddleware
 
 from app import VERSION
 from app.api import metrics, problems
+from app.api.bodies import BodyLimit
 from app.api.describe import document_of
 from app.api.docs import add_docs
-from app.api.edge import API_PREFIX, BodyLimit, Edge, Paths
+from app.api.edge import API_PREFIX, Edge, Paths
 from app.api.observe import Observed
 from app.api.rows import json_answer
 from app.api.v1 import (
@@ -77,10 +78,11 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(
         BodyLimit,
         max_bytes=settings.max_body_bytes,
-        on_refusal=problems.body_too_large,
+        seconds=settings.body_seconds,
+        on_refusal=problems.BODY_REFUSALS,
         own_limits=frozenset({("POST", API_PREFIX + files.PATH)}),
     )
-    app.add_middleware(Paths, root_path=settings.root_path)
+    app.add_middleware(Paths, root_path=settings.root_path, on_long_query=problems.QUERY_TOO_LONG)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -94,9 +96,9 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
                 settings.tenant_id_header,
                 "X-Request-ID",
             ],
-            expose_headers=["X-Request-ID", "Retry-After"],
+            expose_headers=["X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy"],
         )
-    app.add_middleware(Edge, on_error=problems.internal_error)
+    app.add_middleware(Edge, on_error=problems.internal_error, hsts_seconds=settings.hsts_seconds)
     app.add_middleware(Observed)
 
 

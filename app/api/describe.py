@@ -23,6 +23,8 @@ Connects seller accounts of the freelance marketplace **Kwork.ru** to a multi-te
   operators change), *admin* (what only admins may).
 * Every error is `application/problem+json` with a stable `code`; `detail` is a Russian sentence for the operator.
 * Money is in roubles, moments are ISO 8601 in UTC. Lists are `{items, page, limit, total, next_cursor}`.
+* A user has `RATE_LIMIT_PER_MINUTE` requests in any minute, over all processes: every answer tells what is left
+  (`RateLimit`, `RateLimit-Policy`), 429 `too_many_requests` when to come back (`Retry-After`).
 * Another tenant's id answers exactly like one that does not exist.
 """
 
@@ -97,7 +99,7 @@ _EXAMPLES: dict[int, tuple[str, str, str]] = {
 
 def problems(*statuses: int, open_to_all: bool = False) -> dict[int | str, dict[str, Any]]:
     """``responses`` of a route: the named errors and those every route can have."""
-    always = (422, 500, 503) if open_to_all else (401, 403, 404, 422, 500, 503)
+    always = (422, 500, 503) if open_to_all else (401, 403, 404, 422, 429, 500, 503)
     return {status: _described(status) for status in sorted({*always, *statuses})}
 
 
@@ -132,6 +134,7 @@ def document_of(app: FastAPI, *, tenant_header: str, root_path: str) -> Callable
                 schemas.pop(name, None)
             _add_key_scheme(found)
             _add_tenant_header(found, tenant_header)
+            _add_body_refusals(found)
             _behind_gateway(found, root_path)
             app.openapi_schema = found
         return app.openapi_schema
@@ -165,6 +168,15 @@ def _add_tenant_header(found: dict[str, Any], name: str) -> None:
         for operation in path.values():
             if operation.get("security"):
                 operation.setdefault("parameters", []).append(parameter)
+
+
+def _add_body_refusals(found: dict[str, Any]) -> None:
+    """Whatever takes a body may find it too large, too slow, or no JSON."""
+    for path in found["paths"].values():
+        for operation in path.values():
+            if "requestBody" in operation:
+                for status in (408, 413, 415):
+                    operation["responses"].setdefault(str(status), _described(status))
 
 
 def _behind_gateway(found: dict[str, Any], root_path: str) -> None:

@@ -1,7 +1,7 @@
 """What happens to every request before routing: pure ASGI, as cheap as it gets.
 
 ``Edge`` gives the request its id, adds headers and turns what nobody caught into a problem;
-``Paths`` makes trailing slashes and the gateway's prefix disappear; ``BodyLimit`` caps bodies.
+``Paths`` makes trailing slashes and the gateway's prefix disappear and caps the query.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import logging
 import re
 import secrets
 
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.logging import about
@@ -18,8 +17,8 @@ from app.core.logging import about
 log = logging.getLogger(__name__)
 
 API_PREFIX = "/api/v1"
-EVENTS_PATH = "/crm/events/"
-"""What follows it is a secret."""
+MOST_QUERY_BYTES = 8 * 1024
+MOST_PARAMETERS = 100
 REQUEST_ID_HEADER = b"x-request-id"
 API_KEY_HEADER = b"x-api-key"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
@@ -39,19 +38,18 @@ _DOCS = (
 )
 
 
-class BodyTooLarge(HTTPException):
-    """More bytes than ``max_body_bytes``. FastAPI lets its own family through while it reads a body."""
-
-    def __init__(self) -> None:
-        super().__init__(413)
-
-
 class Edge:
     """The outermost layer of ours."""
 
-    def __init__(self, app: ASGIApp, *, on_error: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, on_error: ASGIApp, hsts_seconds: int = 0) -> None:
         self._app = app
         self._on_error = on_error
+        strict = b"max-age=%d; includeSubDomains" % hsts_seconds
+        self._headers = (
+            (*_SECURITY_HEADERS, (b"strict-transport-security", strict))
+            if hsts_seconds
+            else _SECURITY_HEADERS
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers every HTTP request with an ``X-Request-ID``, whatever happens inside."""
@@ -59,7 +57,8 @@ class Edge:
             await self._app(scope, receive, send)
             return
         request_id = _request_id(scope)
-        scope.setdefault("state", {})["request_id"] = request_id.decode()
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id.decode()
         is_docs = scope["path"].rstrip("/").endswith("/docs")
         added = [(REQUEST_ID_HEADER, request_id), _DOCS if is_docs else _LOCKED]
         started = False
@@ -68,11 +67,10 @@ class Edge:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                _hide_secret(scope)
                 given = [*message.get("headers", ())]
                 if not any(name == b"cache-control" for name, _ in given):
                     given.append(_UNCACHED)
-                message["headers"] = [*given, *_SECURITY_HEADERS, *added]
+                message["headers"] = [*given, *self._headers, *added, *state.get("more_headers", ())]
             await send(message)
 
         with about(request_id=request_id.decode()):
@@ -88,9 +86,10 @@ class Edge:
 class Paths:
     """``/orders/`` is ``/orders``; a gateway that keeps its prefix is understood as well as one that cuts it."""
 
-    def __init__(self, app: ASGIApp, *, root_path: str) -> None:
+    def __init__(self, app: ASGIApp, *, root_path: str, on_long_query: ASGIApp) -> None:
         self._app = app
         self._root = root_path
+        self._on_long_query = on_long_query
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Rewrites the path in place, without a redirect."""
@@ -101,61 +100,11 @@ class Paths:
             if len(path) > 1 and path.endswith("/"):
                 path = path.rstrip("/") or "/"
             scope["path"] = path
+            query = scope["query_string"]
+            if len(query) > MOST_QUERY_BYTES or query.count(b"&") >= MOST_PARAMETERS:
+                await self._on_long_query(scope, receive, send)
+                return
         await self._app(scope, receive, send)
-
-
-class BodyLimit:
-    """Refuses bodies over the limit: by their announced length, or while a chunked one is read.
-
-    ``own_limits``: methods and paths that bound what they read themselves.
-    """
-
-    def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        max_bytes: int,
-        on_refusal: ASGIApp,
-        own_limits: frozenset[tuple[str, str]] = frozenset(),
-    ) -> None:
-        self._app = app
-        self._max_bytes = max_bytes
-        self._on_refusal = on_refusal
-        self._own_limits = own_limits
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Wraps ``receive`` only where a body may come."""
-        if scope["type"] != "http" or (scope["method"], scope["path"]) in self._own_limits:
-            await self._app(scope, receive, send)
-            return
-        length, chunked = _announced(scope["headers"])
-        if length is None and not chunked:
-            await self._app(scope, receive, send)
-            return
-        if length is not None and length > self._max_bytes:
-            await self._on_refusal(scope, receive, send)
-            return
-        await self._app(scope, self._counting(receive), send)
-
-    def _counting(self, receive: Receive) -> Receive:
-        seen = 0
-
-        async def receive_some() -> Message:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > self._max_bytes:
-                raise BodyTooLarge
-            return message
-
-        return receive_some
-
-
-def _hide_secret(scope: Scope) -> None:
-    """The server logs a request with its path when the answer begins; some addresses are secrets."""
-    if EVENTS_PATH in scope["path"]:
-        scope["path"] = scope["path"].partition(EVENTS_PATH)[0] + EVENTS_PATH + "…"
-        scope["raw_path"] = scope["path"].encode()
 
 
 def _request_id(scope: Scope) -> bytes:
@@ -166,16 +115,6 @@ def _request_id(scope: Scope) -> bytes:
                 return given
             break
     return secrets.token_hex(12).encode()
-
-
-def _announced(headers: list[tuple[bytes, bytes]]) -> tuple[int | None, bool]:
-    length, chunked = None, False
-    for name, value in headers:
-        if name == b"content-length" and value.isdigit():
-            length = int(value)
-        elif name == b"transfer-encoding":
-            chunked = True
-    return length, chunked
 
 
 def header_values(scope: Scope, name: bytes) -> list[str]:

@@ -14,8 +14,11 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.routing import Match
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.api.bodies import MOST_DEPTH, BodyRefusal
+from app.api.edge import MOST_PARAMETERS, MOST_QUERY_BYTES
 from app.core.database_errors import DATABASE_DOWN
 from app.core.validation import described
 from app.domain import errors
@@ -55,7 +58,6 @@ UNAVAILABLE_RETRY_SECONDS = 30
 _HTTP: Mapping[int, tuple[str, str]] = {
     404: ("unknown_route", "Такого адреса нет. Список адресов: {root_path}/docs."),
     405: ("method_not_allowed", "Этот адрес не принимает такой метод."),
-    413: ("body_too_large", "Тело запроса слишком большое."),
     415: ("unsupported_media_type", "Тело запроса нужно в JSON: заголовок Content-Type: application/json."),
 }
 
@@ -102,10 +104,28 @@ async def internal_error(scope: Scope, receive: Receive, send: Send) -> None:
     await answer(scope, receive, send)
 
 
-async def body_too_large(scope: Scope, receive: Receive, send: Send) -> None:
-    """ASGI: the answer to a body that announces too many bytes."""
-    code, detail = _HTTP[413]
-    await problem(scope["state"]["request_id"], 413, code, detail)(scope, receive, send)
+def refusing(status: int, code: str, detail: str) -> ASGIApp:
+    """ASGI: this answer and the end of the connection, as the rest of the request is not read."""
+
+    async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+        answer = problem(scope["state"]["request_id"], status, code, detail, headers={"Connection": "close"})
+        await answer(scope, receive, send)
+
+    return refuse
+
+
+BODY_REFUSALS = {
+    BodyRefusal.TOO_LARGE: refusing(413, "body_too_large", "Тело запроса слишком большое."),
+    BodyRefusal.TOO_SLOW: refusing(
+        408, "body_too_slow", "Тело запроса не пришло целиком за отведённое время."
+    ),
+    BodyRefusal.TOO_DEEP: refusing(422, "json_too_deep", f"Вложенность JSON больше {MOST_DEPTH}."),
+}
+QUERY_TOO_LONG = refusing(
+    422,
+    "query_too_long",
+    f"Параметров в адресе больше {MOST_PARAMETERS} или они длиннее {MOST_QUERY_BYTES} байт.",
+)
 
 
 async def _service_error(request: Request, error: Exception) -> Response:
@@ -189,7 +209,19 @@ async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 400:  # FastAPI could not even decode the body
         return _not_json(request)
+    if error.status_code == 405:  # the router names the methods of one route; others may share its path
+        return _plain(request, 405, {"Allow": ", ".join(_methods(request))})
     return _plain(request, error.status_code, error.headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """Those that some route takes at this path."""
+    routes = request.app.router.routes
+    return [
+        method
+        for method in ("DELETE", "GET", "PATCH", "POST", "PUT")
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
 
 
 def _not_json(request: Request) -> Response:

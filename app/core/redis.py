@@ -19,6 +19,7 @@ T = TypeVar("T")
 
 ANSWER_SECONDS = 0.5
 REST_SECONDS = 5.0
+_CONNECTIONS = 16
 
 _LOST = (redis.exceptions.RedisError, OSError, TimeoutError)
 
@@ -45,21 +46,27 @@ class RedisConnection:
             socket_connect_timeout=answer_seconds,
             socket_timeout=answer_seconds,
             retry=Retry(NoBackoff(), 1),  # a connection that the server closed meanwhile
-            max_connections=16,
         )
+        # More callers than connections wait for one; the pool itself would turn them away as if Redis were lost.
+        self._turns = asyncio.Semaphore(_CONNECTIONS)
 
     async def ask(self, call: Callable[[redis.asyncio.Redis], Awaitable[T]]) -> T:
         """What ``call`` gets from Redis; raises ``RedisLost`` within about ``answer_seconds``."""
-        if time.monotonic() < self._lost_until:
-            raise RedisLost
-        try:
-            async with asyncio.timeout(self._answer_seconds):
-                answer = await call(self._client)
-        except _LOST as error:
-            self._note_lost(error)
-            raise RedisLost from None
+        self._refuse_lost()
+        async with self._turns:
+            self._refuse_lost()  # it may have been found lost while this call waited for its turn
+            try:
+                async with asyncio.timeout(self._answer_seconds):
+                    answer = await call(self._client)
+            except _LOST as error:
+                self._note_lost(error)
+                raise RedisLost from None
         self._note_back()
         return answer
+
+    def _refuse_lost(self) -> None:
+        if time.monotonic() < self._lost_until:
+            raise RedisLost
 
     async def is_alive(self) -> bool:
         """Whether Redis answers now. Asks even while it is being left alone."""

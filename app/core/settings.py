@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 KWORK_WEB_URL = "https://kwork.ru"
 KWORK_NOTICE_URL = "wss://notice.kwork.ru/ws/public"
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,250}[a-z0-9_])?")
+_ORIGIN = re.compile(r"https?://[a-z0-9._-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
 ROOT = Path(__file__).resolve().parents[2]
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -43,6 +44,9 @@ class Settings(BaseSettings):
     """How long an idle connection stays open: longer than gateways keep theirs, or they meet a closed one."""
     docs_enabled: bool = True
     max_body_bytes: Annotated[int, Field(ge=1024)] = 2 * 1024 * 1024
+
+    body_seconds: Annotated[float, Field(gt=0)] = 30.0
+    """For the body of a request to arrive whole; uploads have ``file_upload_seconds``."""
 
     secret_key: SecretStr | None = None
     credentials_keys: SecretStr | None = None
@@ -89,6 +93,12 @@ class Settings(BaseSettings):
     metrics_tenants: Annotated[int, Field(ge=0, le=1000)] = 0
     """So many tenants, those with most that waits, have figures of their own."""
 
+    tracing_url: str | None = None
+    """Where spans go: OTLP over HTTP, as ``http://collector:4318/v1/traces``. None: tracing is off."""
+    tracing_share: Annotated[float, Field(ge=0, le=1)] = 1.0
+    tracing_to_crm: bool = False
+    """Whether CRMs are told the trace (header ``traceparent``)."""
+
     database_url: SecretStr | None = None
     postgres_host: str | None = None
     postgres_port: Port = 5432
@@ -125,6 +135,11 @@ class Settings(BaseSettings):
     """How much slower accounts are read from 1 to 7 o'clock in Moscow."""
     projects_poll_seconds: Annotated[float, Field(ge=0)] = 60.0
     """The exchange, once for everybody. 0, or ``poll_seconds`` 0: only when somebody asks."""
+
+    shutdown_seconds: Annotated[float, Field(ge=5, le=600)] = 25.0
+    """How long the process may take to end; requests and jobs have four seconds less."""
+    shutdown_notice_seconds: Annotated[float, Field(ge=0, le=300)] = 0.0
+    """So long it still takes requests while it already says that it is not ready; part of ``shutdown_seconds``."""
 
     worker: bool = True
     """Whether the process of the API carries out jobs as well."""
@@ -172,6 +187,8 @@ class Settings(BaseSettings):
     rate_limit_per_minute: Annotated[int, Field(ge=1)] = 60
     login_limit_per_minute: Annotated[int, Field(ge=1)] = 10
     cors_origins: Annotated[list[str], NoDecode] = Field(default_factory=list)
+    hsts_seconds: Annotated[int, Field(ge=0)] = 0
+    """0: the header is the business of whoever ends TLS."""
 
     @field_validator(
         "cors_origins",
@@ -186,6 +203,14 @@ class Settings(BaseSettings):
         return (
             [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _exact_origins(cls, value: list[str]) -> list[str]:
+        for origin in value:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError("нужны сайты вида https://crm.example.ru через запятую, без * и без пути")
+        return value
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -228,7 +253,9 @@ class Settings(BaseSettings):
             raise ValueError("нужен API_GATEWAY_URL: спрашивать о токенах некого")
         return value
 
-    @field_validator("kwork_web_url", "kwork_api_url", "crm_api_url", "api_gateway_url", "jwt_jwks_url")
+    @field_validator(
+        "kwork_web_url", "kwork_api_url", "crm_api_url", "api_gateway_url", "jwt_jwks_url", "tracing_url"
+    )
     @classmethod
     def _web_address(cls, value: str | None) -> str | None:
         if value is None:

@@ -439,7 +439,7 @@ class CheckOut(BaseModel):
 
 
 class Readiness(BaseModel):
-    """``degraded``: works without a part; ``unavailable``: cannot work (status 503)."""
+    """``degraded``: works without a part; ``unavailable``: cannot work; ``stopping``: about to end (both 503)."""
 
-    status: Literal["ready", "degraded", "unavailable"]
+    status: Literal["ready", "degraded", "unavailable", "stopping"]
     checks: dict[str, CheckOut]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from app.core.database import Database
+from app.core.limits import RateLimits
+from app.core.shutdown import Shutdown
 from app.services.authenticate import Authenticator
 from app.services.connect_account import ConnectAccount
 from app.services.event_streams import EventStreams
@@ -106,6 +108,7 @@ class Services:
 
     database: Database
     authenticator: Authenticator
+    limits: RateLimits
     login: Login
     api_keys: ManageKeys
     audit: ReadAudit
@@ -129,4 +132,5 @@ class Services:
     crm_events: TakeCrmEvents
     writes: WritesService
     probes: tuple[Probe, ...] = ()
+    shutdown: Shutdown = field(default_factory=Shutdown)
     figures: ReadFigures | None = None

@@ -18,6 +18,7 @@ from app.core.database_errors import DATABASE_DOWN
 from app.core.logging import about
 from app.core.metrics import LAYOUT_DRIFTS, reading_failed
 from app.core.patience import when_database_is_back
+from app.core.shutdown import Shutdown
 from app.domain.accounts import AccountState
 from app.domain.content import plain
 from app.domain.errors import Conflict, Invalid, LayoutChanged, ServiceError
@@ -113,7 +114,9 @@ class Sync:
         order_pages: ReadOrderPages | None = None,
         searches: MatchSearches | None = None,
         bell: Bell | None = None,
+        shutdown: Shutdown | None = None,
     ) -> None:
+        self._shutdown = shutdown or Shutdown()
         self._database = database
         self._accounts = accounts
         self._exchange = exchange
@@ -149,16 +152,16 @@ class Sync:
         return tuple(runs)
 
     async def wait(self, tenant_id: str, run_ids: Sequence[UUID], seconds: float) -> tuple[Run, ...]:
-        """The runs when all have ended, or as they stand after ``seconds``."""
+        """The runs when all have ended, or as they stand after ``seconds`` or when the process is about to end."""
         deadline = asyncio.get_running_loop().time() + seconds
         while True:
             ticket = self._bell.ticket(tenant_id)
             async with self._database.tenant(tenant_id) as scope:
                 runs = await Runs(scope).by_ids(list(run_ids))
             left = deadline - asyncio.get_running_loop().time()
-            if left <= 0 or all(run.state != "running" for run in runs):
+            if left <= 0 or self._shutdown.last_call.is_set() or all(run.state != "running" for run in runs):
                 return tuple(runs)
-            await self._bell.wait(tenant_id, ticket, left)
+            await self._shutdown.or_last_call(self._bell.wait(tenant_id, ticket, left))
 
     async def _accounts_of(self, tenant_id: str, account_id: UUID | None) -> list[UUID]:
         if account_id is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import uuid4
 
 from app.core.database import Database
+from app.core.shutdown import Shutdown
 from app.domain.writes import WriteAction
 from app.services.change_order_stage import change_handlers
 from app.services.connect_account import ConnectAccount
@@ -46,6 +47,7 @@ def writes_service(
     *,
     absent_after_seconds: float,
     hold_seconds: float = HOLD_SECONDS,
+    shutdown: Shutdown | None = None,
 ) -> WritesService:
     """The ledger's use cases of this process."""
     holder = f"writes-{uuid4()}"
@@ -56,5 +58,12 @@ def writes_service(
     )
     deliver = DeliverOrder(database, accounts, handlers, perform, reconcile, holder=holder)
     return WritesService(
-        database, accounts, handlers, files, perform=perform, reconcile=reconcile, deliver=deliver
+        database,
+        accounts,
+        handlers,
+        files,
+        perform=perform,
+        reconcile=reconcile,
+        deliver=deliver,
+        shutdown=shutdown,
     )

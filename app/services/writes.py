@@ -15,6 +15,7 @@ import structlog
 from app.core.database import Database
 from app.core.failpoints import failpoint
 from app.core.logging import about
+from app.core.shutdown import Shutdown
 from app.domain.access import Caller, Role
 from app.domain.errors import Conflict, Forbidden
 from app.domain.writes import (
@@ -51,6 +52,8 @@ from app.services.write_handlers import FilesAtHand, Handlers, uploads
 
 log = structlog.get_logger(__name__)
 
+_STOP_SECONDS = 1.0
+"""When the process does not say how long it may take."""
 _POLL_SECONDS = 0.05
 _BATCH = 50
 
@@ -76,8 +79,10 @@ class WritesService:
         perform: PerformWrite,
         reconcile: ReconcileWrites,
         deliver: DeliverOrder,
+        shutdown: Shutdown | None = None,
     ) -> None:
         self._database = database
+        self._shutdown = shutdown or Shutdown()
         self._accounts = accounts
         self._handlers = handlers
         self._files = files
@@ -125,15 +130,17 @@ class WritesService:
         return DryRun(wanted, checked)
 
     async def wait(self, write: Write, seconds: float) -> Write:
-        """The write when it has come to rest (settled, or waiting for a person), or as it stands after ``seconds``."""
+        """The write when it has come to rest (settled, or waiting for a person), or as it stands after ``seconds`` or
+        when the process is about to end.
+        """
         deadline = asyncio.get_running_loop().time() + seconds
         while True:
             task = self._tasks.get(write.id)
             left = deadline - asyncio.get_running_loop().time()
             if task is not None and left > 0:
-                await asyncio.wait({task}, timeout=left)
+                await self._shutdown.or_last_call(asyncio.wait({task}, timeout=left))
             found = await self.get(write.tenant_id, write.id)
-            if _is_at_rest(found) or left <= 0:
+            if _is_at_rest(found) or left <= 0 or self._shutdown.last_call.is_set():
                 return found
             await asyncio.sleep(min(_POLL_SECONDS, left))
 
@@ -250,9 +257,12 @@ class WritesService:
             await asyncio.wait(list(self._tasks.values()))
 
     async def stop(self) -> None:
-        """Lets what is on its way come to its end for a moment; the rest is found unclear by the next process."""
+        """Lets what is on its way come to its end, as long as the process may take; the rest is found unclear by the
+        next one.
+        """
         if self._tasks:
-            await asyncio.wait(list(self._tasks.values()), timeout=1.0)
+            seconds = max(_STOP_SECONDS, self._shutdown.left() if self._shutdown.begun.is_set() else 0.0)
+            await asyncio.wait(list(self._tasks.values()), timeout=seconds)
         for task in list(self._tasks.values()):
             task.cancel()
             with suppress(asyncio.CancelledError, Exception):

@@ -11,6 +11,7 @@ from procrastinate.jobs import DeleteJobCondition
 from procrastinate.worker import Worker
 
 from app.core.database_errors import DATABASE_DOWN
+from app.core.shutdown import Shutdown
 from app.repositories.jobs import CRM, EXCHANGE, KWORK, QUEUES, UPKEEP
 from app.tasks.jobs import Rooms, Work, job_app
 
@@ -32,7 +33,16 @@ _SHARE = 4
 class Engine:
     """Runs jobs of these queues (none named: all) until it is stopped. A worker that ends by itself is begun anew."""
 
-    def __init__(self, work: Work, *, queues: Sequence[str], concurrency: int, stop_seconds: float) -> None:
+    def __init__(
+        self,
+        work: Work,
+        *,
+        queues: Sequence[str],
+        concurrency: int,
+        stop_seconds: float,
+        shutdown: Shutdown | None = None,
+    ) -> None:
+        """With ``shutdown`` it takes no more jobs from the moment that begins."""
         wanted = set(queues or QUEUES)
         self.reads_accounts = KWORK in wanted
         slots = {(KWORK,): concurrency, (CRM,): 2 * concurrency, (EXCHANGE, UPKEEP): 2}
@@ -44,7 +54,8 @@ class Engine:
         rooms = Rooms(work.database, {group[0]: max(1, number // _SHARE) for group, number in slots.items()})
         self._work = work
         self._app = job_app(work, rooms, self._forgotten)
-        self._stop_seconds = stop_seconds
+        self._shutdown = shutdown or Shutdown()
+        self._stop_seconds = min(stop_seconds, self._shutdown.work_seconds)
         self._workers: dict[str, Worker] = {}
         self._stopping = False
 
@@ -58,18 +69,30 @@ class Engine:
                 _beat(self._work.schedule.push_what_was_forgotten, _FORGOTTEN_EVERY_SECONDS), name="forgotten"
             ),
         ]
+        early = asyncio.create_task(self._stop_with_the_process(beats), name="stop")
         try:
             yield
         finally:
-            for beat in beats:
-                beat.cancel()
-            await asyncio.gather(*beats, return_exceptions=True)
+            early.cancel()
+            self._take_no_more(beats)
+            await asyncio.gather(early, *beats, return_exceptions=True)
             await self._stop(workers)
 
-    async def _stop(self, workers: list[asyncio.Task[None]]) -> None:
+    async def _stop_with_the_process(self, beats: Sequence[asyncio.Task[None]]) -> None:
+        """While requests come to their end, jobs do, too."""
+        await self._shutdown.begun.wait()
+        self._take_no_more(beats)
+
+    def _take_no_more(self, beats: Sequence[asyncio.Task[None]]) -> None:
+        for beat in beats:
+            beat.cancel()
+        if self._stopping:
+            return
         self._stopping = True
         for worker in self._workers.values():
             worker.stop()  # type: ignore[no-untyped-call]
+
+    async def _stop(self, workers: list[asyncio.Task[None]]) -> None:
         if workers:
             await asyncio.wait(workers, timeout=self._stop_seconds + _END_SECONDS)
         for task in workers:

@@ -40,6 +40,7 @@ class Bed:
             kwork_api_url=stand.api,
             kwork_mobile_key=SecretStr(stand.mobile_key),
             kwork_requests_per_second=0,
+            rate_limit_per_minute=1_000_000,
             crm_api_url=stand.crm,
             crm_api_key=SecretStr(stand.crm_key),
             postgres_host=None,

@@ -67,6 +67,7 @@ def _ours(bed: Bed) -> tuple[FastAPI, str]:
     services = Services(
         database=bed.database,
         authenticator=Authenticator(bed.database, tokens, TenantRules("default", allow_default=False)),
+        limits=RateLimits(None),
         login=Login(bed.database, tokens, Passwords(), RateLimits(None), per_minute=10),
         api_keys=None,  # type: ignore[arg-type]
         audit=None,  # type: ignore[arg-type]

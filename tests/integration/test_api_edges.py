@@ -48,9 +48,12 @@ async def test_an_unknown_route_is_a_problem(api: Api, path: str) -> None:
 
 async def test_a_wrong_method_is_a_problem_that_names_the_right_ones(api: Api) -> None:
     async with api.client() as client:
-        answer = await client.delete("/api/v1/auth/login")
-    assert_problem(answer, 405, "method_not_allowed")
-    assert answer.headers["allow"] == "POST"
+        login = await client.delete("/api/v1/auth/login")
+        searches = await client.patch("/api/v1/searches")
+        stage = await client.options("/api/v1/orders/1/stage")
+    for answer, allowed in ((login, "POST"), (searches, "GET, POST"), (stage, "PATCH")):
+        assert_problem(answer, 405, "method_not_allowed")
+        assert answer.headers["allow"] == allowed
 
 
 @pytest.mark.parametrize(
@@ -127,9 +130,7 @@ async def test_a_body_to_an_unknown_route_is_capped_as_well(api: Api) -> None:
     assert_problem(await post(api, "/nowhere", content=b"x" * 10_000_000), 413, "body_too_large")
 
 
-@pytest.mark.parametrize(
-    "body", [b"{", b"{'email': 1}", b"\xff\xfe", b"[" * 100_000, b'{"email": NaN', b"J\xc3\x28"]
-)
+@pytest.mark.parametrize("body", [b"{", b"{'email': 1}", b"\xff\xfe", b'{"email": NaN', b"J\xc3\x28"])
 async def test_bad_json_is_a_problem(api: Api, body: bytes) -> None:
     answer = await post(api, LOGIN, content=body, headers={"Content-Type": "application/json"})
     assert_problem(answer, 422, "malformed_json")

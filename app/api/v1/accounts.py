@@ -44,7 +44,7 @@ AccountId = Annotated[UUID, Path(alias="id", description="Id of the account, fro
     openapi_extra=documented(PageQuery),
 )
 async def list_accounts(
-    query: Annotated[PageQuery, Depends(query_of(PageQuery))], caller: Viewer, services: UseCases
+    caller: Viewer, query: Annotated[PageQuery, Depends(query_of(PageQuery))], services: UseCases
 ) -> Response:
     """Oldest first, each with its state and what to do about it."""
     page = page_number(query)

@@ -50,11 +50,11 @@ _RESPONSES = {**_FILE, **problems(409, 429, 502)}
 )
 async def get_message_file(
     *,
+    caller: Viewer,
     dialog_id: DialogPath,
     message_id: Annotated[int, Path(ge=1, le=2**62, description="`id` of a message.")],
     file_id: AttachmentId,
     query: Annotated[AttachmentQuery, Depends(query_of(AttachmentQuery))],
-    caller: Viewer,
     services: UseCases,
 ) -> Response:
     """Up to 100 MB, at the account's pace, and only from Kwork's own hosts. The file is a stranger's: look before you
@@ -82,10 +82,10 @@ async def get_message_file(
 )
 async def get_order_file(
     *,
+    caller: Viewer,
     number: OrderPath,
     file_id: AttachmentId,
     query: Annotated[AttachmentQuery, Depends(query_of(AttachmentQuery))],
-    caller: Viewer,
     services: UseCases,
 ) -> Response:
     """As for messages; of an order also the files of its thread. A project's file is fetched by `account_id`, else by

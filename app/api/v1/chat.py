@@ -37,9 +37,9 @@ DialogPath = Annotated[
     openapi_extra=documented(DialogQuery),
 )
 async def list_dialogs(
+    caller: Viewer,
     query: Annotated[DialogQuery, Depends(query_of(DialogQuery))],
     request: Request,
-    caller: Viewer,
     services: UseCases,
 ) -> Response:
     """Dialogs as read last, those with the newest messages first."""
@@ -67,9 +67,9 @@ async def list_dialogs(
     openapi_extra=documented(MessageQuery),
 )
 async def list_messages(
+    caller: Viewer,
     dialog_id: DialogPath,
     query: Annotated[MessageQuery, Depends(query_of(MessageQuery))],
-    caller: Viewer,
     services: UseCases,
 ) -> Response:
     """Newest first; `next_cursor` goes into `before`. `refresh=true` reads the dialog from Kwork first, for which

@@ -38,10 +38,10 @@ AccountQuery = Annotated[UUID | None, Query(description="Where several accounts 
     responses=ANSWERS,
 )
 async def send_message(
+    caller: Operator,
     dialog_id: DialogPath,
     body: MessageIn,
     how: Asked,
-    caller: Operator,
     services: UseCases,
     *,
     account_id: AccountQuery = None,
@@ -72,7 +72,7 @@ async def send_message(
     responses=ANSWERS,
 )
 async def mark_dialog_read(
-    dialog_id: DialogPath, how: Asked, caller: Operator, services: UseCases, account_id: AccountQuery = None
+    caller: Operator, dialog_id: DialogPath, how: Asked, services: UseCases, account_id: AccountQuery = None
 ) -> Response:
     """The buyer sees that the messages were read."""
     dialog = await _dialog(services, caller, dialog_id, account_id)

@@ -42,7 +42,7 @@ FailurePath = Annotated[
     openapi_extra=documented(FailuresQuery),
 )
 async def list_failures(
-    query: Annotated[FailuresQuery, Depends(query_of(FailuresQuery))], caller: Viewer, services: UseCases
+    caller: Viewer, query: Annotated[FailuresQuery, Depends(query_of(FailuresQuery))], services: UseCases
 ) -> Response:
     """Newest first: the reason, the last request and its answer without secrets, and how often it was tried."""
     found, total = await services.failures.page(

@@ -46,7 +46,7 @@ async def sync_status(caller: Viewer, services: UseCases) -> Response:
     openapi_extra=documented(RunsQuery),
 )
 async def list_runs(
-    query: Annotated[RunsQuery, Depends(query_of(RunsQuery))], caller: Viewer, services: UseCases
+    caller: Viewer, query: Annotated[RunsQuery, Depends(query_of(RunsQuery))], services: UseCases
 ) -> Response:
     """Newest first: counts, duration, how far each had read and why it stopped. `failures?run_id=` shows what of a
     run waits for a person.
@@ -86,7 +86,7 @@ async def get_run(run_id: RunPath, caller: Viewer, services: UseCases) -> Respon
     openapi_extra=documented(ProblemsQuery),
 )
 async def list_crm_problems(
-    query: Annotated[ProblemsQuery, Depends(query_of(ProblemsQuery))], caller: Viewer, services: UseCases
+    caller: Viewer, query: Annotated[ProblemsQuery, Depends(query_of(ProblemsQuery))], services: UseCases
 ) -> Response:
     """One per cause, last seen first. It closes by itself once the CRM answers again, or nothing that failed because
     of it is left.

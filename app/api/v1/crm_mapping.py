@@ -92,9 +92,9 @@ async def preview_crm_delivery(
     openapi_extra=documented(MoveQuery),
 )
 async def list_crm_moves(
+    caller: Viewer,
     connection_id: ConnectionId,
     query: Annotated[MoveQuery, Depends(query_of(MoveQuery))],
-    caller: Viewer,
     services: UseCases,
 ) -> Response:
     """Newest first. Only moves into stages that the mapping names under `back`."""

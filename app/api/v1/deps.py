@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -9,10 +10,11 @@ from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 
 from app.api.edge import API_KEY_HEADER, header_values
+from app.core.limits import WINDOW_SECONDS
 from app.core.logging import bind_ids
 from app.core.settings import Settings
 from app.domain.access import Caller, Role, Scope
-from app.domain.errors import Forbidden, Unauthenticated
+from app.domain.errors import Forbidden, RateLimited, Unauthenticated
 from app.services.container import Services
 
 
@@ -44,6 +46,7 @@ class Access(SecurityBase):
     async def __call__(self, request: Request) -> Caller:
         """The verified caller."""
         caller = await admitted(request)
+        await count(request, caller)
         changes = request.method not in ("GET", "HEAD")
         require(caller, self._role, changes=changes)
         return caller
@@ -88,6 +91,25 @@ def _only(request: Request, name: bytes) -> str | None:
             "Заголовок доступа повторён с разными значениями.", code="credentials_ambiguous"
         )
     return found.pop() if found else None
+
+
+async def count(request: Request, caller: Caller) -> None:
+    """Counts the request against its user's limit, which every answer then tells of. Raises ``RateLimited``."""
+    services = await services_of(request)
+    per_minute = settings_of(request).rate_limit_per_minute
+    found = await services.limits.count(
+        "user", f"{caller.tenant_id}\0{caller.subject}", per_minute=per_minute
+    )
+    request.state.more_headers = [
+        (b"ratelimit-policy", b'"user";q=%d;w=%d' % (found.limit, WINDOW_SECONDS)),
+        (b"ratelimit", b'"user";r=%d;t=%d' % (found.remaining, math.ceil(found.seconds))),
+    ]
+    if not found.passes:
+        raise RateLimited(
+            f"Больше {found.limit} запросов в минуту этому пользователю нельзя. Подождите и повторите.",
+            retry_after=found.seconds,
+            code="too_many_requests",
+        )
 
 
 def role_too_low(needed: Role) -> Forbidden:

@@ -27,6 +27,25 @@ data: {"id":1042,"type":"message.received","timestamp":"2026-05-20T10:00:00Z","s
 : heartbeat
 
 """
+_REASON = {
+    "type": "object",
+    "properties": {"reason": {"type": "string"}},
+    "required": ["reason"],
+    "description": "Of `reset` and `end`.",
+}
+_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string", "description": "Goes into `Last-Event-ID`."},
+        "event": {"type": "string", "description": "The type of the event, or `reset` or `end`."},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"anyOf": [EventOut.model_json_schema(), _REASON]},
+        },
+    },
+    "required": ["event", "data"],
+}
 
 
 @router.get(
@@ -38,16 +57,16 @@ data: {"id":1042,"type":"message.received","timestamp":"2026-05-20T10:00:00Z","s
     responses={
         200: {
             "description": "Server-sent events. `data` is an `Event`.",
-            "content": {"text/event-stream": {"schema": EventOut.model_json_schema(), "example": _EXAMPLE}},
+            "content": {"text/event-stream": {"schema": _SCHEMA, "example": _EXAMPLE}},
         },
         **problems(429),
     },
     openapi_extra=documented(EventsQuery),
 )
 async def stream_events(
+    caller: Viewer,
     request: Request,
     query: Annotated[EventsQuery, Depends(query_of(EventsQuery))],
-    caller: Viewer,
     services: UseCases,
 ) -> Response:
     """New and changed orders, messages, account states, settled writes, ended syncs; each once, in their order.

@@ -59,9 +59,9 @@ _CONTENT: dict[int | str, dict[str, Any]] = {
     openapi_extra=_UPLOAD,
 )
 async def upload_files(
+    caller: Operator,
     query: Annotated[UploadQuery, Depends(query_of(UploadQuery))],
     request: Request,
-    caller: Operator,
     services: UseCases,
     key: IdempotencyKey = None,
 ) -> Response:
@@ -89,7 +89,7 @@ async def upload_files(
     openapi_extra=documented(PageQuery),
 )
 async def list_files(
-    query: Annotated[PageQuery, Depends(query_of(PageQuery))], caller: Viewer, services: UseCases
+    caller: Viewer, query: Annotated[PageQuery, Depends(query_of(PageQuery))], services: UseCases
 ) -> Response:
     """Newest first; what has expired is not shown any more."""
     offset = plain_offset(query)

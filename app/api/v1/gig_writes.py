@@ -23,7 +23,7 @@ GigPath = Annotated[int, Path(alias="id", ge=1, le=2**62, description="Kwork's n
 
 @router.put("/{id}", operation_id="edit_gig", summary="Edit a gig", response_model=Outcome, responses=ANSWERS)
 async def edit_gig(
-    number: GigPath, body: GigChange, how: Asked, caller: Operator, services: UseCases
+    caller: Operator, number: GigPath, body: GigChange, how: Asked, services: UseCases
 ) -> Response:
     """Reads Kwork's form, changes what was asked, submits the rest as it was, and reads it back (`verified`)."""
     payload = {
@@ -39,7 +39,7 @@ async def edit_gig(
 @router.post(
     "/{id}/pause", operation_id="pause_gig", summary="Pause a gig", response_model=Outcome, responses=ANSWERS
 )
-async def pause_gig(number: GigPath, how: Asked, caller: Operator, services: UseCases) -> Response:
+async def pause_gig(caller: Operator, number: GigPath, how: Asked, services: UseCases) -> Response:
     """Takes it off sale."""
     return await _sent(services, caller, how, number=number, action=WriteAction.PAUSE_GIG, payload={})
 
@@ -47,7 +47,7 @@ async def pause_gig(number: GigPath, how: Asked, caller: Operator, services: Use
 @router.post(
     "/{id}/start", operation_id="start_gig", summary="Start a gig", response_model=Outcome, responses=ANSWERS
 )
-async def start_gig(number: GigPath, how: Asked, caller: Operator, services: UseCases) -> Response:
+async def start_gig(caller: Operator, number: GigPath, how: Asked, services: UseCases) -> Response:
     """Puts a paused gig on sale again."""
     return await _sent(services, caller, how, number=number, action=WriteAction.START_GIG, payload={})
 

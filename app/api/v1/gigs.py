@@ -26,9 +26,9 @@ router = APIRouter(prefix="/gigs", tags=["gigs"])
     openapi_extra=documented(GigQuery),
 )
 async def list_gigs(
+    caller: Viewer,
     query: Annotated[GigQuery, Depends(query_of(GigQuery))],
     request: Request,
-    caller: Viewer,
     services: UseCases,
 ) -> Response:
     """Gigs as read last, newest first."""

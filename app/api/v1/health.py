@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from fastapi import APIRouter, Response
 
@@ -28,10 +29,19 @@ async def health() -> Response:
     operation_id="ready",
     summary="Can the service work",
     response_model=Readiness,
-    responses={503: {"model": Readiness, "description": "A critical part is missing."}},
+    responses={
+        503: {
+            "model": Readiness,
+            "description": "A critical part is missing, or the process is about to end.",
+        }
+    },
 )
 async def ready(services: UseCases) -> Response:
-    """503 without the database. Without Redis or Chromium it works with less: 200 and `degraded`."""
+    """503 without the database, and as soon as the process is told to end. Without Redis or Chromium it works with
+    less: 200 and `degraded`.
+    """
+    if services.shutdown.begun.is_set():
+        return _unready({"status": "stopping", "checks": {}})
     found = await asyncio.gather(*(probe.is_there(PROBE_SECONDS) for probe in services.probes))
     checks = {
         probe.name: CheckOut(ok=ok, critical=probe.critical)
@@ -40,8 +50,10 @@ async def ready(services: UseCases) -> Response:
     bad = [check for check in checks.values() if not check.ok]
     status = "unavailable" if any(check.critical for check in bad) else "degraded" if bad else "ready"
     answer = {"status": status, "checks": {name: check.model_dump() for name, check in checks.items()}}
-    if status != "unavailable":
-        return json_answer(answer)
+    return _unready(answer) if status == "unavailable" else json_answer(answer)
+
+
+def _unready(answer: Mapping[str, object]) -> Response:
     unready = json_answer(answer, 503)
     unready.headers["Retry-After"] = str(RETRY_SECONDS)
     return unready

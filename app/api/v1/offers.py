@@ -36,7 +36,7 @@ _STATUSES = frozenset(OfferStatus)
     openapi_extra=documented(OfferQuery),
 )
 async def list_offers(
-    query: Annotated[OfferQuery, Depends(query_of(OfferQuery))], caller: Viewer, services: UseCases
+    caller: Viewer, query: Annotated[OfferQuery, Depends(query_of(OfferQuery))], services: UseCases
 ) -> Response:
     """Offers as read last, newest first. They are read every hour, and when Kwork tells of one; `refresh=true` reads them now.
 
@@ -68,9 +68,9 @@ async def list_offers(
     responses=ANSWERS,
 )
 async def delete_offer(
+    caller: Operator,
     offer_id: Annotated[int, Path(alias="id", ge=1, le=2**62)],
     how: Asked,
-    caller: Operator,
     services: UseCases,
     *,
     project_id: Annotated[int, Query(ge=1, le=2**62, description="The project it was made on.")],

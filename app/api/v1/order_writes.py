@@ -41,7 +41,7 @@ _NEED_MESSAGE = {
     responses=ANSWERS,
 )
 async def respond_to_project(
-    number: OrderPath, body: RespondIn, how: Asked, caller: Operator, services: UseCases
+    caller: Operator, number: OrderPath, body: RespondIn, how: Asked, services: UseCases
 ) -> Response:
     """Checks text, price, duration, the project's state and the connects left by reading, then sends the offer.
 
@@ -75,7 +75,7 @@ async def respond_to_project(
     responses=ANSWERS,
 )
 async def change_order_stage(
-    number: OrderPath, body: OrderStageIn, how: Asked, caller: Operator, services: UseCases
+    caller: Operator, number: OrderPath, body: OrderStageIn, how: Asked, services: UseCases
 ) -> Response:
     """Takes it into work, reports, suggests and edits stages, cancels; `stage=on_review` hands it in.
 
@@ -108,7 +108,7 @@ async def change_order_stage(
     responses=ANSWERS,
 )
 async def deliver_order(
-    number: OrderPath, body: DeliverIn, how: Asked, caller: Operator, services: UseCases
+    caller: Operator, number: OrderPath, body: DeliverIn, how: Asked, services: UseCases
 ) -> Response:
     """Uploads the files, hands in (all or the named stages), sends the message into the order's thread.
 

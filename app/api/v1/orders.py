@@ -49,9 +49,9 @@ OrderPath = Annotated[
     openapi_extra=documented(OrderQuery),
 )
 async def list_orders(
+    caller: Viewer,
     query: Annotated[OrderQuery, Depends(query_of(OrderQuery))],
     request: Request,
-    caller: Viewer,
     services: UseCases,
 ) -> Response:
     """Newest first: projects by when they (re)appeared on the exchange, orders by when they were made.
@@ -121,9 +121,9 @@ async def get_order(number: OrderPath, request: Request, caller: Viewer, service
     openapi_extra=documented(EventQuery),
 )
 async def list_order_events(
+    caller: Viewer,
     number: OrderPath,
     query: Annotated[EventQuery, Depends(query_of(EventQuery))],
-    caller: Viewer,
     services: UseCases,
 ) -> Response:
     """The order's thread as read last, newest first; `next_cursor` goes into `before`. Projects have none.

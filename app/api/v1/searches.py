@@ -43,7 +43,7 @@ SearchId = Annotated[UUID, Path(alias="id", description="Id of the search, from 
     openapi_extra=documented(SearchesQuery),
 )
 async def list_searches(
-    query: Annotated[SearchesQuery, Depends(query_of(SearchesQuery))], caller: Viewer, services: UseCases
+    caller: Viewer, query: Annotated[SearchesQuery, Depends(query_of(SearchesQuery))], services: UseCases
 ) -> Response:
     """Oldest first, each with what it has found so far."""
     offset = plain_offset(query)
@@ -161,9 +161,9 @@ async def delete_search(search_id: SearchId, caller: Operator, services: UseCase
     openapi_extra=documented(RunQuery),
 )
 async def run_search(
+    caller: Operator,
     search_id: SearchId,
     query: Annotated[RunQuery, Depends(query_of(RunQuery))],
-    caller: Operator,
     services: UseCases,
 ) -> Response:
     """Also what was there before the search was saved, and also while it is switched off. Again: makes no second lead.

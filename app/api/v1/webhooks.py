@@ -65,7 +65,7 @@ async def add_webhook(body: WebhookIn, caller: Admin, services: UseCases) -> Res
     openapi_extra=documented(PageQuery),
 )
 async def list_webhooks(
-    query: Annotated[PageQuery, Depends(query_of(PageQuery))], caller: Operator, services: UseCases
+    caller: Operator, query: Annotated[PageQuery, Depends(query_of(PageQuery))], services: UseCases
 ) -> Response:
     """Oldest first, each with how it is doing."""
     page = page_number(query)
@@ -171,9 +171,9 @@ async def rotate_webhook_secret(
     openapi_extra=documented(DeliveriesQuery),
 )
 async def list_webhook_deliveries(
+    caller: Operator,
     webhook_id: WebhookId,
     query: Annotated[DeliveriesQuery, Depends(query_of(DeliveriesQuery))],
-    caller: Operator,
     services: UseCases,
 ) -> Response:
     """Newest first, as long as events are kept (`EVENTS_KEEP_DAYS`)."""

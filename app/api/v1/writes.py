@@ -45,7 +45,7 @@ _STATES = frozenset(WriteState)
     openapi_extra=documented(WriteQuery),
 )
 async def list_writes(
-    query: Annotated[WriteQuery, Depends(query_of(WriteQuery))], caller: Viewer, services: UseCases
+    caller: Viewer, query: Annotated[WriteQuery, Depends(query_of(WriteQuery))], services: UseCases
 ) -> Response:
     """Newest first. `state=unknown`: those that a person may have to settle."""
     states = [part.strip() for part in (query.state or "").split(",") if part.strip()]
