@@ -73,7 +73,7 @@ class _Visit:
         slow = self.faults.take("slow")
         if slow and slow.params.get("when", "before") == "before":
             await asyncio.sleep(float(slow.params.get("seconds", 1)))
-        if self.faults.take("drop", when="before"):
+        if (slow and slow.params.get("drop")) or self.faults.take("drop", when="before"):
             await self._cut(0)
             return
         spoiled = self.faults.take(*BEFORE_ACTING)

@@ -17,7 +17,7 @@ from sandbox.journal import path_matches
 _CLASS_ATTRIBUTE = re.compile(r'class="[^"]*"')
 
 DOOR = {
-    "slow",  # waits `seconds`, then goes on
+    "slow",  # waits `seconds`, then goes on; with `drop`, closes the connection instead
     "cut",  # does the work, sends half of the answer, closes the connection
     "drop",  # `when: before|after` acting: closes the connection without an answer
     "error_500",

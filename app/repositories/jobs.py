@@ -124,7 +124,10 @@ class Jobs:
         return found is not None
 
     async def reap(self, dead_after: float, most_attempts: int) -> list[LostJob]:
-        """Gives back the jobs of workers without a heartbeat for ``dead_after`` seconds, and forgets these workers."""
+        """Gives back the jobs of workers without a heartbeat for ``dead_after`` seconds, and forgets these workers.
+
+        One that lost too many workers is found again and again until it is given up (``give_up``).
+        """
         lost = await self._connection.fetch(_LOST, dead_after)
         found = [_lost(row, most_attempts) for row in lost]
         again = [job.id for job in found if not job.gave_up]
@@ -132,16 +135,16 @@ class Jobs:
         await self._connection.execute(
             "DELETE FROM procrastinate_jobs WHERE id = ANY ($1::bigint[]) AND status = 'doing'", again
         )
-        given_up = [job.id for job in found if job.gave_up]
-        await self._connection.execute(
-            "UPDATE procrastinate_jobs SET status = 'failed', attempts = attempts + 1 WHERE id = ANY ($1::bigint[])",
-            given_up,
-        )
         await self._connection.execute(
             "DELETE FROM procrastinate_workers WHERE last_heartbeat < now() - make_interval(secs => $1)",
             dead_after,
         )
         return found
+
+    async def give_up(self, job_id: int) -> bool:
+        """A lost job is not tried again, and stands there for a person. False when somebody gave it up already."""
+        found: int | None = await self._connection.fetchval(_GIVE_UP, job_id)
+        return found is not None
 
     async def counts(self) -> dict[tuple[str, str], int]:
         """How many jobs there are, by queue and state (``todo``, ``doing``, ``failed``)."""
@@ -207,6 +210,10 @@ _END_MINE = (
 _FAIL_MINE = """
 UPDATE procrastinate_jobs SET status = 'failed', attempts = attempts + 1
 WHERE id = $1 AND worker_id = $2 AND status = 'doing' RETURNING id
+"""
+_GIVE_UP = """
+UPDATE procrastinate_jobs SET status = 'failed', attempts = attempts + 1
+WHERE id = $1 AND status = 'doing' RETURNING id
 """
 _PUT_BACK = """
 UPDATE procrastinate_jobs j SET status = 'todo', worker_id = NULL,

@@ -72,8 +72,9 @@ class Runs:
         False.
         """
         row = await self._connection.fetchrow(
-            "INSERT INTO sync_runs (tenant_id, account_id, stream, state, request) "  # noqa: S608
-            f"VALUES ($1, $2, $3, 'queued', $4) ON CONFLICT DO NOTHING RETURNING {_RUN}",
+            # By the clock of this moment: the transaction may have begun while the run before was going on.
+            "INSERT INTO sync_runs (tenant_id, account_id, stream, state, request, started_at) "  # noqa: S608
+            f"VALUES ($1, $2, $3, 'queued', $4, clock_timestamp()) ON CONFLICT DO NOTHING RETURNING {_RUN}",
             self._tenant_id,
             account_id,
             stream,

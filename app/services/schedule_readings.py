@@ -15,6 +15,7 @@ from app.repositories.jobs import (
     SOON,
     UPKEEP,
     Jobs,
+    LostJob,
     follow_crm_job,
     push_job,
     read_stream_job,
@@ -108,18 +109,26 @@ class ScheduleReadings:
             lost = await Jobs(connection).reap(self.dead_seconds, MOST_ATTEMPTS)
         for job in lost:
             if job.gave_up:
-                log.error(
-                    "job_given_up",
-                    job=job.id,
-                    task=job.task,
-                    args=dict(job.args),
-                    reason=f"Процесс, который её выполнял, остановился {MOST_ATTEMPTS} раз подряд.",
-                )
-                if job.task == RUN_SYNC:
-                    await self._sync.give_up(job.args["tenant_id"], UUID(job.args["run_id"]))
+                await self._give_up(job)
             else:
                 log.warning("job_rescued", job=job.id, task=job.task, args=dict(job.args))
         return len(lost)
+
+    async def _give_up(self, job: LostJob) -> None:
+        """The run first: should this process die in between, the job is found once more; a run whose job is gone would
+        count as going on for ever."""
+        if job.task == RUN_SYNC:
+            await self._sync.give_up(job.args["tenant_id"], UUID(job.args["run_id"]))
+        async with self._database.scheduler() as connection:
+            is_first = await Jobs(connection).give_up(job.id)
+        if is_first:
+            log.error(
+                "job_given_up",
+                job=job.id,
+                task=job.task,
+                args=dict(job.args),
+                reason=f"Процесс, который её выполнял, остановился {MOST_ATTEMPTS} раз подряд.",
+            )
 
     async def push_what_was_forgotten(self) -> int:
         """Deliveries are queued with their job; should one have been lost, this makes it anew."""

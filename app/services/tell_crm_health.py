@@ -31,13 +31,15 @@ async def tell_crm_health(scope: TenantConnection, connection: CrmConnection, br
         await problems.close(connection.id)
     if note.is_open == was_open:
         return
-    told = {"name": connection.name, "answers": note.ok, "code": note.code, "detail": note.detail}
+    # Back is back, whatever the next call met before this could be written down.
+    code, detail = (note.code, note.detail) if note.is_open else (None, None)
+    told = {"name": connection.name, "answers": not note.is_open, "code": code, "detail": detail}
     await Events(scope).add(EventType.CRM_CONNECTION_CHANGED, str(connection.id), told)
     log.warning(
         "crm_lost" if note.is_open else "crm_answers_again",
         tenant=scope.tenant_id,
         connection=str(connection.id),
-        code=note.code,
+        code=code,
     )
 
 

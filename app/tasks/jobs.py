@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from procrastinate.jobs import Job
 
 from app.core.database import Database
 from app.core.logging import about
+from app.core.patience import when_database_is_back
 from app.core.tracing import span
 from app.repositories.jobs import (
     CRM,
@@ -44,6 +46,7 @@ from app.tasks.job_manager import PatientJobManager
 
 _FIRST_PAUSE_SECONDS = 2.0
 _NO_ROOM_SECONDS = (1.0, 3.0)
+_GIVE_UP_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +169,6 @@ async def _carry_out(sync: Sync, tenant_id: str, run_id: UUID, *, is_last: bool)
     try:
         await sync.carry_out(tenant_id, run_id)
     except Exception:
-        if is_last:
-            await sync.give_up(tenant_id, run_id)
+        if is_last:  # without this the run would count as going on for ever
+            await when_database_is_back(partial(sync.give_up, tenant_id, run_id), seconds=_GIVE_UP_SECONDS)
         raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -14,13 +14,19 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from app.core.database import Database, DatabaseAddress
+from app.core.passwords import Passwords
+from app.core.settings import Settings
+from app.domain.access import Role
+from app.services.users import create_user
 from bench.faults.clocks import Clock, clock_library
 from bench.faults.door import Door, Row
 from bench.faults.sabotage import VARIANTS
 from bench.faults.servers import OwnRedis
 from bench.faults.sizes import Size
 from bench.faults.workers import Worker
-from tests.external_postgres import ExternalPostgres
+from tests.external_postgres import DATABASE, USER, ExternalPostgres
+from tests.external_postgres import PASSWORD as DATABASE_PASSWORD
 from tests.service import PASSWORD, Service
 from tests.stand import ROOT, Stand
 from tests.tcp_proxy import TcpProxy
@@ -39,7 +45,8 @@ class Bed:
     postgres: ExternalPostgres
     redis: OwnRedis
     redis_plug: TcpProxy
-    crm_plug: TcpProxy
+    crm_plugs: list[TcpProxy]
+    """One per process: the CRM's journal tells by the port who called."""
     failpoint: Path
     """The file that arms a failpoint in whichever process passes it first."""
     workers: list[Worker] = field(default_factory=list)
@@ -81,25 +88,27 @@ class Bed:
         stack.callback(postgres.stop)
         redis = OwnRedis(folder / "redis")
         stack.callback(redis.stop)
-        plugs = [stack.enter_context(TcpProxy(port)) for port in (redis.port, urlsplit(stand.crm).port or 0)]
-        return cls(size, stand, postgres, redis, *plugs, folder / "failpoint")
+        redis_plug = stack.enter_context(TcpProxy(redis.port))
+        crm_port = urlsplit(stand.crm).port or 0
+        crm_plugs = [stack.enter_context(TcpProxy(crm_port)) for _ in range(WORKERS)]
+        return cls(size, stand, postgres, redis, redis_plug, crm_plugs, folder / "failpoint")
 
     def _make_workers(self, stack: ExitStack, folder: Path, sabotage: str | None) -> None:
         library = clock_library(folder)
-        for number in range(WORKERS):
+        for number, plug in enumerate(self.crm_plugs):
             place = _made(folder / f"worker-{number}")
             clock = Clock(library, place / "clock") if library else None
             settings = {**self._settings(sabotage), **(clock.settings if clock else {})}
+            settings["CRM_API_URL"] = f"http://127.0.0.1:{plug.port}"
             program = (str(ROOT / "bench" / "faults" / "launched.py"),)
-            worker = Worker(Service(place, self.stand, program=program, **settings), clock)
+            worker = Worker(Service(place, self.stand, program=program, **settings), clock, plug.port)
             self.workers.append(worker)
-            stack.callback(worker.stop)
+            stack.callback(worker.end)
 
     def _settings(self, sabotage: str | None) -> dict[str, str]:
         size = self.size
         changes = {
             "REDIS_URL": f"redis://127.0.0.1:{self.redis_plug.port}/0",
-            "CRM_API_URL": f"http://127.0.0.1:{self.crm_plug.port}",
             "CRM_SETTINGS": json.dumps({"total_timeout_seconds": size.crm_deadline}),
             "CRM_SEARCH_LAG_SECONDS": str(size.search_lag),
             "CHROMIUM_PATH": _NO_BROWSER,
@@ -108,6 +117,7 @@ class Bed:
             "KWORK_ORDER_PAGES_PER_RUN": "2",
             "WORKER_DEAD_SECONDS": str(size.lease),
             "KWORK_SIGN_IN_PAUSE_MINUTES": str(size.sign_in_pause / 60),
+            "KWORK_SIGN_IN_SECONDS": "5",  # twice that long nobody signs in after a process that died doing it
             "RATE_LIMIT_PER_MINUTE": "1000000",
             "LOGIN_LIMIT_PER_MINUTE": str(size.logins_per_minute),
             "KWORK_FAILPOINT_FILE": str(self.failpoint),
@@ -119,6 +129,7 @@ class Bed:
 
     def _let_tenants_in(self, stack: ExitStack, pool: ThreadPoolExecutor) -> None:
         names = [f"studio-{number + 1}" for number in range(self.size.tenants)]
+        asyncio.run(_make_admins(self.postgres, names))
         for name, door in zip(names, pool.map(self._door, names), strict=True):
             self.doors[name] = door
             stack.callback(door.close)
@@ -137,14 +148,8 @@ class Bed:
         self.accounts[account["username"]] = (tenant, made["id"])
 
     def _door(self, tenant: str) -> Door:
-        """Of the tenant's administrator, who is made here."""
-        service = self.workers[0].service
-        email = f"admin-{tenant}@example.com"
-        words = ("admin", "create", "--email", email, "--tenant", tenant)
-        made = service.command(*words, typed=PASSWORD)
-        if made.returncode != 0:
-            raise RuntimeError(made.stderr)
-        door = Door([worker.service.url for worker in self.workers], tenant, email, PASSWORD)
+        """Of the tenant's administrator."""
+        door = Door([worker.service.url for worker in self.workers], tenant, _email(tenant), PASSWORD)
         door.sign_in()
         return door
 
@@ -157,6 +162,29 @@ class Bed:
         tenant, account_id = self.accounts[username]
         found = self.doors[tenant].sync(account_id=account_id, kinds=["order"], **more)
         return found["runs"][0] if found else None
+
+
+async def _make_admins(postgres: ExternalPostgres, tenants: Sequence[str]) -> None:
+    """As ``main.py admin create`` does; a process for each would take longer than all the rest of the start."""
+    address = DatabaseAddress("127.0.0.1", postgres.port, USER, DATABASE, DATABASE_PASSWORD)
+    database = Database(address, role=Settings.model_fields["postgres_app_role"].default, pool_size=1)
+    await database.open()
+    try:
+        for tenant in tenants:
+            await create_user(
+                database,
+                Passwords(),
+                email=_email(tenant),
+                password=PASSWORD,
+                role=Role.ADMIN,
+                tenant_id=tenant,
+            )
+    finally:
+        await database.close()
+
+
+def _email(tenant: str) -> str:
+    return f"admin-{tenant}@example.com"
 
 
 def _made(folder: Path) -> Path:

@@ -1,6 +1,7 @@
-"""Beside the storm: one poison record, one tenant's CRM that always hangs, giant and dripping answers.
+"""Beside the storm: one poison record, one tenant's CRM that always hangs, giant and dripping answers, and what presses
+one process (``pressed.py``).
 
-python -m bench faults --beside [--only poison,hanging,giant,drips]
+python -m bench faults --beside [--only poison,hanging,giant,drips,stopping,half-open]
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
+from bench.faults import pressed
 from bench.faults.bed import Bed
 from bench.faults.calm import last_run, read_whole
 from bench.faults.door import Row, until
@@ -192,4 +194,6 @@ _PARTS: dict[str, Callable[[Bed, Ledger], list[Goal]]] = {
     "hanging": hanging,
     "giant": giant,
     "drips": drips,
+    "stopping": pressed.stopping,
+    "half-open": pressed.half_open,
 }

@@ -24,6 +24,10 @@ class Clock:
         """The clock is wrong by so much from now on; 0: right again."""
         self._offset[:] = struct.pack("d", seconds)
 
+    @property
+    def is_wrong(self) -> bool:
+        return struct.unpack("d", self._offset[:]) != (0.0,)
+
 
 def clock_library(folder: Path) -> Path | None:
     """None where nothing compiles C: then clocks do not jump, and the report says so."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter, defaultdict
 from typing import Any
 
@@ -10,6 +11,8 @@ from tests.stand import Stand
 Row = dict[str, Any]
 Key = tuple[str, str]
 """Tenant and external id."""
+_LONGEST_SECONDS = 60.0
+"""What was not answered by then never will be: the CRM dropped it."""
 
 
 class Ledger:
@@ -25,7 +28,7 @@ class Ledger:
         self.contact_of: dict[Key, str] = {}
         """The contact's id that a lead names."""
         self.rows: list[Row] = []
-        """Arrivals, without headers."""
+        """Arrivals; ``port`` tells which process called."""
         self.writes: Counter[str] = Counter()
         """Carried out, by tenant."""
         self.made_at: dict[Key, float] = {}
@@ -34,7 +37,8 @@ class Ledger:
     def read(self) -> None:
         """What is still going on is taken up when it is over; it does not hold up what came after it."""
         rows = self._stand.journal(surface="crm", since=self._since)
-        going = [row["seq"] for row in rows if row["answered"] is None]
+        recent = time.time() - _LONGEST_SECONDS
+        going = [row["seq"] for row in rows if row["answered"] is None and row["real_at"] > recent]
         for row in rows:
             if row["answered"] is not None and row["seq"] not in self._taken:
                 self._take(row)
@@ -46,7 +50,11 @@ class Ledger:
     def _take(self, row: Row) -> None:
         answered = row["answered"] or {}
         self.rows.append(
-            {"seq": row["seq"], "at": row["real_at"], "tenant": row["account"], "method": row["method"], "status": answered.get("status"), "decided": row["decided"]}
+            {
+                "seq": row["seq"], "at": row["real_at"], "until": row["real_at"] + answered.get("ms", 0.0) / 1000,
+                "tenant": row["account"], "method": row["method"], "status": answered.get("status"),
+                "decided": row["decided"], "port": int(row["headers"]["host"].rpartition(":")[2]),
+            }
         )  # fmt: skip
         for word in row["decided"]:
             entity, _, deed = word.partition(" ")

@@ -10,9 +10,10 @@ from bench.faults.door import until
 from bench.faults.script import Step
 
 Seen = dict[str, Any] | None
-_PATIENCE_SECONDS = 20.0
+_PATIENCE_SECONDS = 15.0
 _QUIET_SECONDS = 2.0
 _READ_WITHIN_SECONDS = 15.0
+_LET_IN_SECONDS = 90.0
 ORDER_LISTS = {"web": "/get_manage_orders*", "api": "/workerOrders*"}
 
 
@@ -24,10 +25,14 @@ def signed_out(bed: Bed, step: Step) -> Seen:
 
 def captcha(bed: Bed, step: Step) -> Seen:
     """Kwork asks for a captcha at the next sign-in, whoever's it is; after a while of silence a person lets it in again."""
+    for waiting in waiting_for_a_person(bed):  # from the time before
+        let_in(bed, waiting)
+    since = time.time()
     asked = bed.stand.fault("captcha", surface="api", path="/signIn", count=1)
     bed.stand.sign_out(step.params["account"])
     try:
-        account = until(lambda: waiting_for_a_person(bed), _PATIENCE_SECONDS)[0]
+        patience = bed.size.sign_in_pause + _PATIENCE_SECONDS
+        account = until(lambda: waiting_for_a_person(bed), patience)[0]
     except TimeoutError:
         return None
     finally:
@@ -36,7 +41,7 @@ def captcha(bed: Bed, step: Step) -> Seen:
     time.sleep(_QUIET_SECONDS)
     after = [row["path"] for row in bed.stand.journal(account=account, since=mark) if row["surface"] != "crm"]
     let_in(bed, account)
-    return {"account": account, "after": after}
+    return {"account": account, "after": after, "since": since}
 
 
 def waiting_for_a_person(bed: Bed) -> list[str]:
@@ -50,9 +55,17 @@ def waiting_for_a_person(bed: Bed) -> list[str]:
 
 
 def let_in(bed: Bed, account: str) -> None:
-    """What the person does: signs in again, as often as the pause between sign-ins demands."""
+    """What the person does: signs in again, as often as the pause between sign-ins demands, until the account works."""
     tenant, account_id = bed.accounts[account]
-    bed.doors[tenant].patiently("POST", f"/accounts/{account_id}/session")
+    door = bed.doors[tenant]
+
+    def is_in() -> bool:
+        card = door.ask("POST", f"/accounts/{account_id}/session") or door.ask(
+            "GET", f"/accounts/{account_id}"
+        )
+        return bool(card) and card["state"] == "connected"
+
+    until(is_in, _LET_IN_SECONDS, every=0.5)
 
 
 def drift(bed: Bed, step: Step) -> Seen:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from bench.faults.bed import Bed
@@ -10,6 +11,8 @@ from bench.faults.door import Door
 from bench.faults.script import Step
 
 Seen = dict[str, Any] | None
+_CALLERS = 8
+_LONG_SECONDS = 30.0
 
 
 def postgres(bed: Bed, step: Step) -> Seen:
@@ -19,9 +22,11 @@ def postgres(bed: Bed, step: Step) -> Seen:
     said: list[tuple[int, bool]] = []
     door = next(iter(bed.doors.values()))
     while time.monotonic() < deadline:
+        wrong = {worker.service.port for worker in bed.workers if worker.clock and worker.clock.is_wrong}
         said += [
             (answer.status_code, "retry-after" in answer.headers)
             for answer in door.answers("GET", "/crm-sync/sync-status")
+            if answer.url.port not in wrong  # by a clock a day ahead the caller's token has run out
         ]
         time.sleep(0.3)
     bed.postgres.start()
@@ -39,14 +44,20 @@ def redis(bed: Bed, step: Step) -> Seen:
     return {}
 
 
-def let_through_without_redis(bed: Bed, door: Door) -> tuple[int, int]:
-    """How many sign-ins of one e-mail are looked at while Redis does not answer, and how many were tried, at one process."""
+def let_through_without_redis(bed: Bed, door: Door) -> tuple[int, int, float]:
+    """How many sign-ins of one e-mail are looked at while Redis does not answer, how many were tried at one process, and
+    the seconds it took."""
     bed.redis_plug.hang()
     body = {"email": "nobody@example.com", "password": "guessed", "tenant_id": door.tenant}
     tries = bed.size.logins_per_minute + 15
+    started = time.monotonic()
     try:
-        answers = [door.answers("POST", "/auth/login", json=body)[:1] for _ in range(tries)]
+        with ThreadPoolExecutor(_CALLERS) as pool:
+            found = pool.map(
+                lambda _: door.answers("POST", "/auth/login", json=body, at=1, timeout=_LONG_SECONDS),
+                range(tries),
+            )
+            heard = [answer.status_code for answers in found for answer in answers]
     finally:
         bed.redis_plug.heal()
-    heard = [answer.status_code for one in answers for answer in one]
-    return sum(status != 429 for status in heard), len(heard)
+    return sum(status != 429 for status in heard), len(heard), time.monotonic() - started

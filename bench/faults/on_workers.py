@@ -5,20 +5,33 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from bench.faults.bed import Bed
-from bench.faults.calm import last_run
+from bench.faults.door import until
 from bench.faults.script import Step
 from bench.faults.workers import Worker
 
 Seen = dict[str, Any] | None
 _FAILPOINT_SECONDS = 12.0
 """How long an armed failpoint waits for somebody to pass it."""
+_START_SECONDS = 20.0
 _TRIES = 3
+_STIRRED = 2
 _CALLERS = 20
 _CALLS = 100
 _RUN_SECONDS = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a crowd: when it left, when its answer was there, and the run it was told of."""
+
+    since: float
+    until: float
+    run: str
 
 
 def kill(bed: Bed, step: Step) -> Seen:
@@ -28,9 +41,7 @@ def kill(bed: Bed, step: Step) -> Seen:
         bed.workers[step.params["worker"]].kill()
         return {"point": "random"}
     for _ in range(_TRIES):
-        if armed(
-            bed, f"{point}:{step.params['turn']}", lambda: [bed.sync(account) for account in bed.accounts]
-        ):
+        if armed(bed, f"{point}:{step.params['turn']}", lambda: _stir(bed, step)):
             return {"point": point}
     return None
 
@@ -43,7 +54,7 @@ def freeze(bed: Bed, step: Step) -> Seen:
         assert worker is not None
         worker.freeze()
     else:
-        worker = armed(bed, f"{point}:{step.params['turn']}:stop")
+        worker = armed(bed, f"{point}:{step.params['turn']}:stop", lambda: _stir(bed, step))
     if worker is None:
         return None
     time.sleep(step.params["seconds"])
@@ -51,8 +62,20 @@ def freeze(bed: Bed, step: Step) -> Seen:
     return {"point": point or "random"}
 
 
+def _stir(bed: Bed, step: Step) -> None:
+    """Something to read and something to send, so that somebody passes the failpoint."""
+    accounts = list(bed.accounts)
+    for number in range(_STIRRED):
+        account = accounts[(step.number + number) % len(accounts)]
+        bed.stand.add_order(account=account, title=f"К сбою {step.number}")
+    for account in accounts:
+        bed.sync(account)
+
+
 def armed(bed: Bed, word: str, then: Callable[[], object] = bool) -> Worker | None:
     """Arms the failpoint, does ``then``; the worker that fell or froze, or ``None`` when nobody passed it in time."""
+    with suppress(TimeoutError):  # both may have fallen the last time
+        until(lambda: any(worker.serves for worker in bed.workers), _START_SECONDS, every=0.1)
     before = [len(worker.deaths) for worker in bed.workers]
     arming = bed.failpoint.with_suffix(".new")
     arming.write_text(word)
@@ -70,27 +93,24 @@ def armed(bed: Bed, word: str, then: Callable[[], object] = bool) -> Worker | No
 
 
 def crowd(bed: Bed, step: Step) -> Seen:
-    """A hundred calls at once for one account."""
+    """A hundred calls at once for one account, at both processes."""
     tenant, account_id = bed.accounts[step.params["account"]]
     body = {"account_id": account_id, "kinds": ["order"], "wait": False}
 
-    def call(_: int) -> list[str]:
+    def call(_: int) -> list[Call]:
+        since = time.time()
         answers = bed.doors[tenant].answers("POST", "/crm-sync/sync-orders", json=body)
-        return [answer.json()["runs"][0]["id"] for answer in answers[:1] if answer.status_code < 300]
+        until = time.time()
+        return [Call(since, until, answer.json()["runs"][0]["id"]) for answer in answers if answer.is_success]
 
-    going = last_run(bed, step.params["account"])
-    started = time.monotonic()
     # A run that lasts longer than all the calls take.
     slow = bed.stand.fault("slow", account=step.params["account"], count=6, seconds=_RUN_SECONDS / 2)
     with ThreadPoolExecutor(_CALLERS) as pool:
-        found = [run for runs in pool.map(call, range(_CALLS)) for run in runs]
+        found = [one for calls in pool.map(call, range(_CALLS)) for one in calls]
     bed.stand.call("DELETE", f"/faults/{slow['id']}")
-    took = time.monotonic() - started
-    if len(found) < _CALLS / 2 or took > _RUN_SECONDS:
-        return None  # nobody was there to answer, or the calls were not at once
-    # One that was going on before may end meanwhile: it is not the calls' own.
-    before = {going["id"]} if going else set()
-    return {"runs": sorted(set(found) - before), "answers": len(found)}
+    if len(found) < _CALLS / 2:
+        return None  # nobody was there to answer
+    return {"account": step.params["account"], "calls": found}
 
 
 def clock(bed: Bed, step: Step) -> Seen:

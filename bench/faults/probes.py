@@ -75,13 +75,15 @@ class Probes:
     def queue(self) -> list[Goal]:
         """The CRM is away, Redis is emptied, the CRM comes back; all arrives without another sync."""
         made = self._new_orders()
-        self.bed.crm_plug.cut()
+        for plug in self.bed.crm_plugs:
+            plug.cut()
         started = datetime.now(UTC).isoformat()
         self.bed.sync(self.account)
         with suppress(TimeoutError):
             until(lambda: self._has_ended(started), _PATIENCE_SECONDS)
         self.bed.redis.flush()
-        self.bed.crm_plug.heal()
+        for plug in self.bed.crm_plugs:
+            plug.heal()
         self._until_arrived(made)
         missing = self._missing(made)
         return [Goal("F4 очередь пережила очистку Redis: потеряно", f"{len(missing)} из {len(made)}", "0", not missing, len(made))]  # fmt: skip

@@ -81,7 +81,7 @@ def _stormed(bed: Bed, seed: int, told: Told, part: Part) -> list[Goal]:
     verdict, took = calm_down(bed, ledger, told)
     _tell(verdict, ledger, told)
     scenes = Probes(bed, ledger, told).goals(part.scenes)
-    if part.scenes is None:
+    if part.scenes is None and bed.size.is_whole:
         scenes.append(rows.limit_without_redis(bed))
     last = judged_until_clean(bed, ledger, time.monotonic() + _LAST_LOOK_SECONDS)
     verdict.doubled, verdict.foreign = last.doubled, last.foreign

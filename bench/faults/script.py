@@ -5,14 +5,22 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from app.core.failpoints import SYNC
 from bench.faults.kinds import BY_NAME, counts
 
+_SPREAD_SECONDS_A_FAULT = 0.8
+_LAST_SECONDS = 10.0
+"""At the end of the storm nothing of the rare lanes need be left."""
+_SHORTEST_PAUSE = 0.35
+_USUAL_SECONDS = {"postgres": 2.5, "redis": 1.6, "kwork": 6.0}
+"""So long a step of these lanes takes, about; the other lanes are full anyway."""
 Params = dict[str, Any]
 Points = Iterator[str | None]
 
@@ -43,17 +51,28 @@ def write_script(
 ) -> tuple[Step, ...]:
     """The whole script, in the order of numbers."""
     rng = random.Random(seed)
-    points = _points(rng)
+    points, tenants = _points(rng), itertools.cycle(cast.tenants)
     names = [name for name, number in counts(faults, left_out).items() for _ in range(number)]
     rng.shuffle(names)
     steps = []
     for number, name in enumerate(names, 1):
         params = _PARAMS[name](rng, cast, points)
         lane = BY_NAME[name].lane
-        if lane == "crm":
+        if lane == "crm":  # in turn, so that their lanes are equally long
+            params["tenant"] = next(tenants)
             lane = f"crm {params['tenant']}"
-        steps.append(Step(number, name, lane, round(rng.uniform(0.1, 0.6), 2), params))
-    return tuple(steps)
+        steps.append(Step(number, name, lane, round(rng.uniform(0.3, 1.7), 2), params))
+    return tuple(_spread(steps, faults))
+
+
+def _spread(steps: Sequence[Step], faults: int) -> Iterator[Step]:
+    """Pauses in seconds: lanes with few steps are spread over the storm, or all of theirs would fall together into
+    its first moments."""
+    lanes = Counter(step.lane for step in steps)
+    for step in steps:
+        share = (_SPREAD_SECONDS_A_FAULT * faults - _LAST_SECONDS) / lanes[step.lane]
+        pause = max(_SHORTEST_PAUSE, share - _USUAL_SECONDS.get(step.lane, math.inf))
+        yield replace(step, pause=round(step.pause * pause, 2))
 
 
 def _points(rng: random.Random) -> Iterator[str | None]:
@@ -94,32 +113,28 @@ def _redis(rng: random.Random, cast: Cast, points: Points) -> Params:
     return {"how": rng.choice(("gone", "flushed", "hung")), "seconds": round(rng.uniform(1.0, 4.0), 1)}
 
 
-def _tenant(rng: random.Random, cast: Cast) -> Params:
-    return {"tenant": rng.choice(list(cast.tenants))}
-
-
 def _throttle(rng: random.Random, cast: Cast, points: Points) -> Params:
     after = rng.choice((None, "2", "3", "date", "99999999999999999999", "soon, perhaps"))
-    return {**_tenant(rng, cast), "after": after, "count": rng.randint(1, 3)}
+    return {"after": after, "count": rng.randint(1, 3)}
 
 
 def _burst(rng: random.Random, cast: Cast, points: Points) -> Params:
     status = rng.choice((500, 502, 503))
-    return {**_tenant(rng, cast), "status": status, "count": rng.randint(2, 12), "act": rng.random() < 0.2}
+    return {"status": status, "count": rng.randint(2, 12), "act": rng.random() < 0.2}
 
 
 def _silent_before(rng: random.Random, cast: Cast, points: Points) -> Params:
-    return {**_tenant(rng, cast), "count": rng.randint(1, 2), "how": rng.choice(("hangs", "drops"))}
+    return {"count": rng.randint(1, 2), "how": rng.choice(("hangs", "drops"))}
 
 
 def _silent_after(rng: random.Random, cast: Cast, points: Points) -> Params:
     how = rng.choice(("hangs", "drops"))
-    return {**_tenant(rng, cast), "count": rng.randint(1, 2), "how": how}
+    return {"count": rng.randint(1, 2), "how": how}
 
 
 def _garbage(rng: random.Random, cast: Cast, points: Points) -> Params:
     how = rng.choice(("cut", "wrong_length", "html", "error_inside", "empty", "broken_json"))
-    return {**_tenant(rng, cast), "count": rng.randint(1, 2), "how": how}
+    return {"count": rng.randint(1, 2), "how": how}
 
 
 def _account(rng: random.Random, cast: Cast, points: Points) -> Params:
@@ -162,7 +177,7 @@ _PARAMS: dict[str, Callable[[random.Random, Cast, Points], Params]] = {
     "F7": _silent_before,
     "F8": _silent_after,
     "F9": _garbage,
-    "F10": lambda rng, cast, points: _tenant(rng, cast),
+    "F10": lambda rng, cast, points: {},
     "F11": _signed_out,
     "F12": _account,
     "F13": _drift,

@@ -10,6 +10,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+_WHOLE = 100
+"""So many faults make a run that is not a short one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Size:
@@ -24,6 +27,8 @@ class Size:
     search_lag: float
     """What the service is told of the CRM's search; the stand-in's lags a little less."""
     sign_in_pause: float
+    crm_patience: float
+    """How long a fault of a CRM waits to be met."""
     settle: float
     """T: so long after the last fault everything must be right."""
     logins_per_minute: int = 20
@@ -33,9 +38,14 @@ class Size:
     @classmethod
     def of(cls, orders: int, faults: int) -> Size:
         """Long for the headline run, short for the suite and the controls."""
-        if faults < 100:
-            return cls(orders, faults, tenants=2, accounts=2, lease=2.0, crm_deadline=1.0, search_lag=1.5, sign_in_pause=4.0, settle=40.0)  # fmt: skip
-        return cls(orders, faults, tenants=3, accounts=6, lease=5.0, crm_deadline=3.0, search_lag=20.0, sign_in_pause=15.0, settle=120.0)  # fmt: skip
+        if faults < _WHOLE:
+            return cls(orders, faults, tenants=2, accounts=2, lease=2.0, crm_deadline=1.0, search_lag=1.5, sign_in_pause=4.0, crm_patience=8.0, settle=40.0)  # fmt: skip
+        return cls(orders, faults, tenants=3, accounts=6, lease=5.0, crm_deadline=3.0, search_lag=20.0, sign_in_pause=15.0, crm_patience=20.0, settle=120.0)  # fmt: skip
+
+    @property
+    def is_whole(self) -> bool:
+        """The headline run, not a short one."""
+        return self.faults >= _WHOLE
 
     @property
     def longest_lag(self) -> float:

@@ -11,15 +11,17 @@ import asyncpg
 import pytest
 
 from app.core.database import Database
+from app.domain.errors import Unavailable
 from app.domain.failures import FailureFilter
 from app.repositories.connections import Connections
 from app.repositories.crm_health import CrmHealths, HealthNote
 from app.repositories.deliveries import Deliveries
 from app.repositories.failures import Failure, Failures
 from app.repositories.leases import Leases
-from app.services.crm_breaker import FAILURES
+from app.services.crm_breaker import FAILURES, Breaker
 from app.services.delivery_drain import BATCH
 from app.services.lead_payloads import message_note, order_lead
+from app.services.tell_crm_health import tell_crm_health
 from tests.crm_stands import STANDS, Call, CrmStand
 from tests.crm_stands.amocrm import AmoStand
 from tests.outbox import TENANT, Outbox, queued_order
@@ -229,6 +231,22 @@ async def test_a_lost_crm_is_told_once_although_the_database_falls_meanwhile(
     await outbox.push.drain(TENANT)
     assert await health(outbox) == (False, True)
     assert await told(owner) == [False]
+
+
+async def test_a_crm_that_is_back_is_told_so_whatever_its_next_call_met(
+    outbox: Outbox, owner: asyncpg.Connection
+) -> None:
+    now = [0.0]
+    breaker = Breaker(None, clock=lambda: now[0])
+    async with outbox.database.tenant(TENANT) as scope:
+        connection = await Connections(scope).default(outbox.kind)
+        for met in (*[Unavailable("x")] * FAILURES, None, Unavailable("again")):
+            breaker.note(met)
+            if breaker.is_open:
+                await tell_crm_health(scope, connection, breaker)
+                now[0] += breaker.pause
+        await tell_crm_health(scope, connection, breaker)
+    assert await told(owner) == [False, True]
 
 
 async def test_a_tenants_hanging_crm_does_not_hold_anothers(

@@ -173,7 +173,11 @@ async def test_a_job_that_kills_its_workers_is_given_up_and_stands_there_for_a_p
         await queue.silent(worker, 60)
         [lost] = await queue.reap(most=3)
         assert lost.gave_up == (attempt == 3)
+    [again] = await queue.reap(most=3)
+    assert again == lost, "whoever found it may have died before it was given up"
     async with queue.database.shared() as connection:
+        assert await Jobs(connection).give_up(lost.id)
+        assert not await Jobs(connection).give_up(lost.id)
         assert await Jobs(connection).counts() == {(CRM, "failed"): 1}
         assert await Jobs(connection).sweep_failed(1) == 0
     await queue.owner.execute("UPDATE procrastinate_events SET at = now() - interval '2 days'")

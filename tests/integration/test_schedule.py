@@ -22,14 +22,14 @@ from app.repositories.crm_schedule import NOTES, STAGES
 from app.repositories.deliveries import Deliveries
 from app.repositories.due import DueStreams
 from app.repositories.events import Events
-from app.repositories.jobs import CRM
+from app.repositories.jobs import CRM, Jobs, run_sync_job
 from app.repositories.schedule import NEWS, ORDERS, STREAMS, AccountSchedule
 from app.services.follow_crm import FollowCrm
 from app.services.lead_payloads import order_lead
 from app.services.manage_tenants import ManageTenants
 from app.services.note_events import NoteEvents
 from app.services.pace_of_reading import HOUR, Pace
-from app.services.schedule_readings import ScheduleReadings
+from app.services.schedule_readings import MOST_ATTEMPTS, ScheduleReadings
 from app.tasks.engine import Engine
 from app.tasks.jobs import Work
 from tests.accounts import TENANT
@@ -391,3 +391,31 @@ async def test_the_workers_of_two_processes_look_once(database: Database, owner:
         while not await owner.fetchval("SELECT last_at IS NOT NULL FROM crm_schedule"):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     assert len(looked) == 1
+
+
+class GivesUp:
+    """A sync; the database goes away before the first run is given up."""
+
+    def __init__(self) -> None:
+        self.failures, self.ended = [OSError("gone")], []
+
+    async def give_up(self, tenant_id: str, run_id: UUID) -> None:
+        if self.failures:
+            raise self.failures.pop()
+        self.ended.append((tenant_id, run_id))
+
+
+async def test_a_run_whose_job_lost_too_many_workers_ends_although_its_rescuer_fell(
+    database: Database, owner: asyncpg.Connection
+) -> None:
+    sync, run_id = GivesUp(), UUID(int=5)
+    schedule = ScheduleReadings(database, sync, Pace({}, 1.0), per_tenant=20, dead_seconds=20)  # type: ignore[arg-type]
+    async with database.shared() as connection:
+        await Jobs(connection).defer(run_sync_job(TENANT, run_id, priority=0))
+    await owner.execute("UPDATE procrastinate_jobs SET status = 'doing', attempts = $1", MOST_ATTEMPTS - 1)
+    with pytest.raises(OSError, match="gone"):
+        await schedule.rescue()
+    for _ in range(2):
+        await schedule.rescue()
+        assert sync.ended == [(TENANT, run_id)]
+    assert await owner.fetchval("SELECT status::text FROM procrastinate_jobs") == "failed"

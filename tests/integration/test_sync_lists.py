@@ -20,6 +20,7 @@ from app.domain.kwork import (
 )
 from app.marketplaces.kwork.browser.chromium import has_chromium
 from app.repositories.orders import Orders
+from app.repositories.runs import Runs
 from app.services.read_exchange import ReadExchange
 from app.services.run_scope import RunScope
 from app.services.sync_account import SyncAccount
@@ -179,3 +180,19 @@ async def test_an_account_without_the_mobile_surface_is_synced_without_its_offer
 ) -> None:
     run = await web_sync_bed.run("order", "offer")
     assert (run.state, run.counts["offers_unavailable"]) == ("done", 1)
+
+
+async def test_a_run_begins_after_the_one_before_it_ended_although_its_transaction_did_not(
+    database: Database, owner: asyncpg.Connection
+) -> None:
+    shop = await stock(owner, TENANT, 501)
+    async with database.tenant(TENANT) as scope:
+        lease = await begun(scope, shop.account_id)
+    async with database.tenant(TENANT) as late:
+        await late.connection.fetchval("SELECT now()")
+        async with database.tenant(TENANT) as scope:
+            await Runs(scope).finish(lease, "done", {})
+        run, is_new = await Runs(late).open(stream="orders", account_id=shop.account_id, request={})
+    assert is_new
+    finished = await owner.fetchval("SELECT finished_at FROM sync_runs WHERE id = $1", lease.run_id)
+    assert run.started_at > finished
