@@ -97,6 +97,18 @@ class CrmHealths:
         )
         return was_open
 
+    async def wait(self, connection_id: UUID, seconds: float) -> None:
+        """It asked a reader to wait so long; everything else that is known of it stays."""
+        await self._connection.execute(
+            "INSERT INTO crm_health AS h (tenant_id, connection_id, ok, at, failures, openings, paused_until) "
+            "VALUES ($1, $2, true, now(), 0, 0, now() + make_interval(secs => $3)) "
+            "ON CONFLICT (tenant_id, connection_id) DO UPDATE SET "
+            "paused_until = greatest(h.paused_until, excluded.paused_until)",
+            self._tenant_id,
+            connection_id,
+            seconds,
+        )
+
 
 _HEALTH = (
     "connection_id, ok, at, code, detail, failures, opened_at, openings, paused_until, "

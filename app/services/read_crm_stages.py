@@ -15,7 +15,7 @@ from uuid import UUID
 
 import structlog
 
-from app.core.database import Database
+from app.core.database import Database, TenantConnection
 from app.domain.access import Caller, Role
 from app.domain.connections import ConnectionMode
 from app.domain.crm import CrmConnector, LeadAtCrm, TellsStages
@@ -24,10 +24,12 @@ from app.domain.errors import RateLimited, ServiceError
 from app.domain.mapping import CrmMapping
 from app.domain.writes import Write, WriteInTheWay
 from app.repositories.connections import Connections, CrmConnection
+from app.repositories.crm_health import CrmHealths
 from app.repositories.crm_links import CrmLinks
 from app.repositories.crm_moves import CrmMoves
 from app.repositories.leases import Lease, LeaseLost, Leases
 from app.services.admit_write import Wanted
+from app.services.crm_breaker import Paused
 from app.services.note_move_problems import note_move_problems
 from app.services.ready_mapping import ready_mapping
 
@@ -69,13 +71,14 @@ class ReadCrmStages:
         """One reading: of all open orders' leads, or ``only`` of these keys. Nothing where the mapping lets nothing come
         back; broken off where somebody else begins one, who finds what this one would have.
 
-        Raises the families of a read from the CRM.
+        Raises the families of a read from the CRM, and ``Paused`` while it is left alone.
         """
         async with self._database.tenant(tenant_id) as scope:
             connection = await Connections(scope).get(connection_id)
             said = ready_mapping(dict(connection.mapping)).said
             if not said.back or connection.mode is not ConnectionMode.LIVE:
                 return StagesRead()
+            await _refuse_while_left_alone(scope, connection_id)
             lease = await Leases(scope).take_over(f"stages/{connection_id}", self._holder, LEASE_SECONDS)
         try:
             return await self._read(tenant_id, connection, said, lease, only)
@@ -122,6 +125,7 @@ class ReadCrmStages:
     ) -> list[LinkedOrder]:
         async with self._database.tenant(tenant_id) as scope:
             await Leases(scope).keep(lease, LEASE_SECONDS)
+            await _refuse_while_left_alone(scope, connection_id)
             return await CrmLinks(scope).open_orders(connection_id, after=after, limit=_PAGE, only=only)
 
     async def _keep(
@@ -172,6 +176,13 @@ class ReadCrmStages:
         async with self._database.tenant(tenant_id) as scope:
             await CrmMoves(scope).asked(move.id, write.id)
         return True
+
+
+async def _refuse_while_left_alone(scope: TenantConnection, connection_id: UUID) -> None:
+    """Raises ``Paused``: a CRM that asked to wait, or does not answer, is not read either."""
+    health = await CrmHealths(scope).of(connection_id)
+    if health is not None and health.pause > 0:
+        raise Paused("CRM попросила подождать или не отвечает: пока не читается.", retry_after=health.pause)
 
 
 def _caller(tenant_id: str, connection: CrmConnection) -> Caller:
