@@ -101,8 +101,18 @@ async def test_tries_are_counted_exactly_over_processes(database: Database, redi
     assert everywhere == 15, "one user from whatever addresses"
     letters = await tries(doors, 20, email=lambda n: f"V{mark}@x" if n % 2 else f"v{mark}@X", address=lambda n: f"{mark}-v{n}")  # fmt: skip
     assert letters == 15, "written in whatever case"
+    network = await tries(
+        doors, 20, email=lambda _: f"n{mark}@x", address=lambda n: f"2a00:1450:4010:{mark[:4]}::{n:x}"
+    )
+    assert network == 5, "an IPv6 network is one address"
     anybody = await tries(doors, 70, email=lambda n: f"{n}-{mark}@x", address=lambda _: f"w{mark}")
     assert anybody == 50, "whatever users from one address"
+
+
+async def test_one_address_alone_cannot_lock_a_user_out(database: Database) -> None:
+    door = logins(database, None)
+    assert await tries([door], 200, email=lambda _: "victim@x", address=lambda _: "1.2.3.4") == 5
+    assert await tries([door], 5, email=lambda _: "victim@x", address=lambda _: "5.6.7.8") == 5
 
 
 async def test_without_redis_the_process_counts(database: Database, unused_tcp_port: int) -> None:
