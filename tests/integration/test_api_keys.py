@@ -193,7 +193,14 @@ async def test_a_tenant_has_a_hundred_keys_and_no_more_even_at_once(
         MOST_KEYS,
     )
     async with api.admin("a") as client:
-        answers = await asyncio.gather(*(client.post(KEYS, json={"name": f"late {n}"}) for n in range(4)))
+        async with owner.transaction():
+            # Nobody gets as far as writing it down before all have come.
+            await owner.execute("LOCK TABLE audit IN ACCESS EXCLUSIVE MODE")
+            posts = [asyncio.create_task(client.post(KEYS, json={"name": f"late {n}"})) for n in range(4)]
+            async with asyncio.timeout(30):
+                while await owner.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") < len(posts):
+                    await asyncio.sleep(0.01)
+        answers = await asyncio.gather(*posts)
     assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
     assert {a.json()["code"] for a in answers if a.status_code == 409} == {"too_many_keys"}
 
