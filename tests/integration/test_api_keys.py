@@ -217,6 +217,14 @@ async def test_a_revoked_key_is_out_at_once_here_and_for_new_processes(api: Api,
     assert told["details"]["last_used_at"] is not None
 
 
+async def test_each_key_has_the_rate_limit_of_a_user(database: Database) -> None:
+    api = build_api(database, rate_limit_per_minute=4)
+    keys = [(await made(api))["key"] for _ in range(2)]
+    for key in keys:
+        assert [(await me(api, key)).status_code for _ in range(6)] == [200] * 4 + [429] * 2
+    assert (await me(api, keys[0])).json()["code"] == "too_many_requests"
+
+
 async def test_an_expired_key_says_so(api: Api, owner: asyncpg.Connection) -> None:
     key = await made(api, expires_in_days=1)
     await owner.execute("UPDATE api_keys SET expires_at = now() - interval '1 second'")
