@@ -198,7 +198,7 @@ async def test_a_tenant_has_a_hundred_keys_and_no_more_even_at_once(
             await owner.execute("LOCK TABLE audit IN ACCESS EXCLUSIVE MODE")
             posts = [asyncio.create_task(client.post(KEYS, json={"name": f"late {n}"})) for n in range(4)]
             async with asyncio.timeout(30):
-                while await owner.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") < len(posts):
+                while await owner.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") < len(posts):  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
         answers = await asyncio.gather(*posts)
     assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
