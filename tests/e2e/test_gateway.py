@@ -354,3 +354,11 @@ def test_the_document_names_the_gateways_addresses_and_they_answer(through: Call
 
 def test_a_wrong_address_is_told_where_the_right_ones_are(through: Caller) -> None:
     assert f"{PREFIX}/docs" in through.ask("GET", "/nowhere").json()["detail"]
+
+
+@pytest.mark.parametrize("habits", [(), ("keeps-prefix",)], ids="+".join)
+def test_metrics_are_for_whoever_runs_the_service_not_for_the_gateways_users(
+    through: Caller, service: Service, habits: tuple[str, ...]
+) -> None:
+    assert httpx2.get(f"{service.url}/metrics").status_code == 200
+    assert through.ask("GET", "/metrics", *habits).status_code == 404
