@@ -26,7 +26,7 @@ PREFIX = "/api/v1/kwork"
 PATIENCE_SECONDS = 30.0
 SECRET = "a secret of the gateway and the service, long enough"
 FOLDER = ROOT / "tests" / "gateway_proxy"
-_OF_THE_WAY = {"date", "server", "connection", "keep-alive", "transfer-encoding"}
+_OF_THE_WAY = {"date", "server", "connection", "keep-alive", "transfer-encoding", "ratelimit"}
 
 
 class Gateway:

@@ -54,7 +54,13 @@ SEARCH = {
 @pytest.fixture(scope="module")
 def service(stand: Stand, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service behind the gateway's prefix that shares its secret."""
-    settings = {"ROOT_PATH": PREFIX, "SECRET_KEY": SECRET, "EVENT_STREAMS_PER_TENANT": "2", "WORKER": "false"}
+    settings = {
+        "ROOT_PATH": PREFIX,
+        "SECRET_KEY": SECRET,
+        "EVENT_STREAMS_PER_TENANT": "2",
+        "WORKER": "false",
+        "RATE_LIMIT_PER_MINUTE": "100000",
+    }
     running = Service(tmp_path_factory.mktemp("gateway"), stand, **settings).start()
     yield running
     running.stop()
