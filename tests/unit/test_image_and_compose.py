@@ -162,7 +162,10 @@ def test_what_a_container_is_told_are_settings_the_service_takes(
         assert not settings.embedded_postgres
         assert not settings.embedded_valkey
         assert settings.worker is (name == "kwork-worker") or "WORKER" not in environment
-        assert settings.worker_stop_seconds + 10 <= float(service["stop_grace_period"].rstrip("s"))
+        stop = max(settings.shutdown_seconds, settings.worker_stop_seconds)
+        assert stop + 10 <= float(service["stop_grace_period"].rstrip("s"))
+    if name == "kwork-worker":
+        assert f":{settings.metrics_port}/health'" in service["healthcheck"]["test"][-1]
 
 
 def _env_template() -> dict[str, str]:
