@@ -47,7 +47,6 @@ async def running_service(settings: Settings, shutdown: Shutdown) -> AsyncIterat
         )
         for work in background:
             stack.push_async_callback(_cancel, asyncio.create_task(work))
-        stack.push_async_callback(services.writes.stop)
         if settings.worker:
             await _start_work(stack, parts, settings, (), settings.worker_concurrency)
         yield create_app(services, settings)
@@ -60,7 +59,6 @@ async def running_worker(
     """A worker without the API. No ``queues``: all of them. Raises what ``running_service`` does."""
     async with AsyncExitStack() as stack:
         parts = await _parts(stack, settings, shutdown, joined=True)
-        stack.push_async_callback(parts.services.writes.stop)  # moves of leads in the CRM cause writes
         await _start_work(stack, parts, settings, queues, concurrency or settings.worker_concurrency)
         yield
 
@@ -80,7 +78,7 @@ async def _parts(stack: AsyncExitStack, settings: Settings, shutdown: Shutdown, 
     stack.push_async_callback(redis.close)
     browser = KworkBrowser(settings)
     stack.push_async_callback(browser.close)
-    return compose(
+    parts = compose(
         settings,
         secrets=secrets,
         database=database,
@@ -89,6 +87,10 @@ async def _parts(stack: AsyncExitStack, settings: Settings, shutdown: Shutdown, 
         browser=browser,
         shutdown=shutdown,
     )
+    # The API sends leads, too (`create_leads=true`), and moves of leads in the CRM make a worker write to Kwork.
+    stack.push_async_callback(parts.services.writes.stop)
+    stack.push_async_callback(parts.work.deliveries.stop)
+    return parts
 
 
 async def _start_work(
@@ -102,7 +104,6 @@ async def _start_work(
         shutdown=parts.services.shutdown,
     )
     await parts.work.schedule.prepare()
-    stack.push_async_callback(parts.work.deliveries.stop)
     if engine.reads_accounts:
         await stack.enter_async_context(follow_work(parts.work.database, parts.services.accounts, settings))
     await stack.enter_async_context(engine.running())

@@ -27,6 +27,7 @@ from app.core.secrets import SECRETS_FILE, SecretsError, load_secrets
 from app.core.servers import join_servers
 from app.core.settings import Settings
 from app.core.shutdown import Shutdown
+from app.core.tracing import configure_tracing
 from app.domain.errors import ServiceError
 from app.repositories.jobs import QUEUES
 
@@ -84,6 +85,7 @@ def _complain(sentence: str) -> int:
 def serve(settings: Settings, _arguments: argparse.Namespace) -> None:
     """The API and its background work, until SIGTERM or Ctrl+C."""
     configure_logging(settings)
+    configure_tracing(settings, "api")
     with asyncio.Runner(loop_factory=loop_factory()) as runner, suppress(asyncio.CancelledError):
         runner.run(_serve(settings))
 
@@ -94,6 +96,7 @@ def work(settings: Settings, arguments: argparse.Namespace) -> None:
     if arguments.concurrency is not None and not 1 <= arguments.concurrency <= _MOST_CONCURRENCY:
         raise CommandError(f"--concurrency: нужно число от 1 до {_MOST_CONCURRENCY}.")
     configure_logging(settings)
+    configure_tracing(settings, "worker")
     with asyncio.Runner(loop_factory=loop_factory()) as runner, suppress(asyncio.CancelledError):
         runner.run(_work(settings, queues, arguments.concurrency))
 

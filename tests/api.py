@@ -16,6 +16,7 @@ import httpx2
 import jwt
 import pytest_asyncio
 from fastapi import FastAPI
+from pwdlib.hashers.argon2 import Argon2Hasher
 from pydantic import SecretStr
 
 from app.api.app import create_app
@@ -63,6 +64,7 @@ from app.services.write_table import writes_service
 SECRET = "a secret of the tests, long enough for HMAC"
 NOW = "2026-05-20T10:00:00Z"
 NOWHERE = "http://127.0.0.1:9"
+QUICK = Argon2Hasher(time_cost=1, memory_cost=64, parallelism=1)
 
 
 class FakePushLeads:
@@ -198,7 +200,7 @@ def build_api(
         database, connectors.connect, kind=connectors.kind, concurrency=1, search_lag_seconds=0
     )
     exchange = ReadExchange(database, clients.signed_out)
-    passwords = Passwords()
+    passwords = Passwords(QUICK)
     limits = limits or RateLimits(None)
     access = compose_access(settings, SECRET, database, limits, passwords=passwords, step_seconds=0)
     push_leads, read_account = FakePushLeads(), FakeReadAccount()

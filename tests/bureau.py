@@ -38,7 +38,7 @@ class Bureau:
         return ReadCrmStages(self.ledger.database, lambda *_: self.stand.connector(), self.ledger.service.ask)
 
     async def stage(self, status: LeadStatus) -> str:
-        return str(await self.crm.stage_of(status))  # type: ignore[attr-defined]
+        return str(await self.crm.stage_of(Lead("kwork:order:7", "Сайт", status=status)))  # type: ignore[attr-defined]
 
     async def says(self, *back: dict[str, Any], mode: str = "live") -> None:
         mapping = MappingIn.model_validate({"back": list(back)}).kept()

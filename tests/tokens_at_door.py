@@ -232,6 +232,7 @@ def _bad_forms() -> dict[str, str]:
     return {
         "a critical extension": by_hand(_header(crit=["exp"]), _payload()),
         "an empty list of critical extensions": by_hand(_header(crit=[]), _payload()),
+        "a critical extension that the library knows": by_hand(_header(crit=["b64"], b64=True), _payload()),
         "b64 false": by_hand(_header(b64=False), _payload()),
         "huge": ours(padding="x" * 20_000),
         "header nested deeply": by_hand("[" * 3000 + "]" * 3000, _payload()),

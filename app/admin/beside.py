@@ -60,8 +60,12 @@ def moment(at: datetime | None, otherwise: str = "—") -> str:
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """In columns; without rows the head alone."""
-    lines = [head, *rows]
+    """In columns; without rows the head alone. Names that tenants chose must not steer the terminal."""
+    lines = [head, *(["".join(map(_printable, cell)) for cell in row] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     for line in lines:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else "\ufffd"

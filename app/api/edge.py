@@ -19,8 +19,6 @@ log = logging.getLogger(__name__)
 API_PREFIX = "/api/v1"
 MOST_QUERY_BYTES = 8 * 1024
 MOST_PARAMETERS = 100
-EVENTS_PATH = "/crm/events/"
-"""What follows it is a secret."""
 REQUEST_ID_HEADER = b"x-request-id"
 API_KEY_HEADER = b"x-api-key"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
@@ -69,7 +67,6 @@ class Edge:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                _hide_secret(scope)
                 given = [*message.get("headers", ())]
                 if not any(name == b"cache-control" for name, _ in given):
                     given.append(_UNCACHED)
@@ -108,13 +105,6 @@ class Paths:
                 await self._on_long_query(scope, receive, send)
                 return
         await self._app(scope, receive, send)
-
-
-def _hide_secret(scope: Scope) -> None:
-    """The server logs a request with its path when the answer begins; some addresses are secrets."""
-    if EVENTS_PATH in scope["path"]:
-        scope["path"] = scope["path"].partition(EVENTS_PATH)[0] + EVENTS_PATH + "…"
-        scope["raw_path"] = scope["path"].encode()
 
 
 def _request_id(scope: Scope) -> bytes:

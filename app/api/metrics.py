@@ -175,11 +175,14 @@ def _families_of_tenants(figures: Sequence[Figure]) -> Iterable[Metric]:
         "As kwork_sync_lag_seconds, of one tenant.",
         labels=("tenant", "stream"),
     )
+    counts = {
+        (figure.tenant, figure.label): figure.amount for figure in figures if figure.name == "deliveries"
+    }
+    for tenant in sorted({figure.tenant or "" for figure in figures}):
+        for label in _DELIVERIES:
+            deliveries.add_metric((tenant, *_split(label, _ENTITY)), counts.get((tenant, label), 0.0))
     for figure in figures:
-        assert figure.tenant is not None
-        if figure.name == "deliveries":
-            deliveries.add_metric((figure.tenant, *_split(figure.label, ("entity", "state"))), figure.amount)
-        else:
-            lag.add_metric((figure.tenant, figure.label), figure.oldest or 0.0)
+        if figure.name == "lag":
+            lag.add_metric((figure.tenant or "", figure.label), figure.oldest or 0.0)
     yield deliveries
     yield lag

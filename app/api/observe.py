@@ -14,9 +14,11 @@ from urllib.parse import parse_qsl, urlencode
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.edge import header_values
 from app.core.logging import ACCESS
 from app.core.metrics import request_done
 from app.core.redaction import COVERED, is_secret_name
+from app.core.tracing import is_on, span
 
 log = logging.getLogger(ACCESS)
 
@@ -30,7 +32,7 @@ _LOOKS_SECRET = re.compile(
 )
 """Long and of a token's alphabet, but neither a number nor a UUID."""
 _SECRET_PARAMETERS = frozenset({"code", "state", "key", "sign", "auth"})
-_QUIET = ("/health", "/metrics")
+_QUIET = ("/health", "/health/ready", "/metrics")
 """Asked by machines every few seconds; only what goes wrong there is worth a line."""
 
 
@@ -58,7 +60,10 @@ class Observed:
             await send(message)
 
         try:
-            await self._app(scope, receive, noting)
+            if is_on():
+                await self._traced(scope, receive, noting)
+            else:
+                await self._app(scope, receive, noting)
         finally:
             seconds = time.perf_counter() - begun
             route = template(scope)
@@ -66,6 +71,21 @@ class Observed:
                 request_done(scope["method"], route, status or _GONE, seconds)
             if status >= 400 or not route.endswith(_QUIET):
                 log.info(_line(scope, route, status or _GONE, seconds, size))
+
+    async def _traced(self, scope: Scope, receive: Receive, send: Send) -> None:
+        parent = header_values(scope, b"traceparent")
+        with span(scope["method"], "SERVER", parent=parent[0] if parent else None) as current:
+            scope.setdefault("state", {})["trace"] = f"{current.get_span_context().trace_id:032x}"
+
+            async def naming(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    route = template(scope)
+                    current.update_name(f"{scope['method']} {route}")
+                    current.set_attribute("http.route", route)
+                    current.set_attribute("http.response.status_code", message["status"])
+                await send(message)
+
+            await self._app(scope, receive, naming)
 
 
 def template(scope: Scope) -> str:
@@ -117,6 +137,8 @@ def _line(scope: Scope, route: str, status: int, seconds: float, size: int) -> d
         "user": caller.subject if caller else None,
         "client": scope["client"][0] if scope.get("client") else None,
     }
+    if "trace" in state:
+        line["trace"] = state["trace"]
     if scope["query_string"]:
         line["query"] = safe_query(scope["query_string"])
     return line

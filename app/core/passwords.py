@@ -14,8 +14,9 @@ MAX_PASSWORD_CHARACTERS = 1024
 class Passwords:
     """Hashes and verifies; at most two at a time, as each takes a core and 64 MB for some 50 ms."""
 
-    def __init__(self) -> None:
-        self._hasher = PasswordHash((Argon2Hasher(),))
+    def __init__(self, hasher: Argon2Hasher | None = None) -> None:
+        """``hasher``: a cheaper one, for tests."""
+        self._hasher = PasswordHash((hasher or Argon2Hasher(),))
         self._turns = asyncio.Semaphore(2)
         self._decoy: str | None = None
 

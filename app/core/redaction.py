@@ -15,6 +15,7 @@ _NAMES = (
 _NAME = re.compile(_NAMES, re.IGNORECASE)
 _SHAPES = re.compile(
     r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"  # a JWT
+    r"|\bkws_[A-Za-z0-9_-]{20,}"  # a machine's key; its shown beginning is shorter
     r"|(?P<scheme>\b(?:bearer|basic)\s+)[A-Za-z0-9+/._~=-]{8,}"
     r"|(?P<at>://)[^/\s:@\"']*:[^/\s@\"']+(?=@)"  # name and password inside an address
     rf"|(?P<field>[?&;\s\"'](?:[A-Za-z0-9_-]*(?:{_NAMES})[A-Za-z0-9_-]*|code|auth|key|sign)=)[^&;\s\"']+",

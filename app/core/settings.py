@@ -93,6 +93,12 @@ class Settings(BaseSettings):
     metrics_tenants: Annotated[int, Field(ge=0, le=1000)] = 0
     """So many tenants, those with most that waits, have figures of their own."""
 
+    tracing_url: str | None = None
+    """Where spans go: OTLP over HTTP, as ``http://collector:4318/v1/traces``. None: tracing is off."""
+    tracing_share: Annotated[float, Field(ge=0, le=1)] = 1.0
+    tracing_to_crm: bool = False
+    """Whether CRMs are told the trace (header ``traceparent``)."""
+
     database_url: SecretStr | None = None
     postgres_host: str | None = None
     postgres_port: Port = 5432
@@ -247,7 +253,9 @@ class Settings(BaseSettings):
             raise ValueError("нужен API_GATEWAY_URL: спрашивать о токенах некого")
         return value
 
-    @field_validator("kwork_web_url", "kwork_api_url", "crm_api_url", "api_gateway_url", "jwt_jwks_url")
+    @field_validator(
+        "kwork_web_url", "kwork_api_url", "crm_api_url", "api_gateway_url", "jwt_jwks_url", "tracing_url"
+    )
     @classmethod
     def _web_address(cls, value: str | None) -> str | None:
         if value is None:

@@ -13,6 +13,7 @@ from functools import cache
 
 import httpx2
 
+from app.core.tracing import headers_to_crm, span
 from app.crm.cleaning import Cleaner
 from app.crm.exchanges import call_begins
 
@@ -110,7 +111,10 @@ class FencedHttp:
         if self._paced is not None:
             await self._paced.wait()
         call = call_begins(method, url.raw_path, body, self._cleaner, secret=secret)
-        answer = await self._exchange(method, url, headers, body)
+        with span(f"CRM {method}", "CLIENT", **{"server.address": url.host}) as current:
+            answer = await self._exchange(method, url, [*headers, *headers_to_crm()], body)
+            if current is not None:
+                current.set_attribute("http.response.status_code", answer.status)
         call.answered(answer.status, answer.body)
         return answer
 

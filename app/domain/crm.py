@@ -313,8 +313,8 @@ class TellsStages(Protocol):
 
     async def stages(self) -> Sequence[CrmStage]: ...
 
-    async def stage_of(self, status: LeadStatus) -> str | None:
-        """Where the connection's own settings put a status; None: nowhere. A pipeline may be missing before it."""
+    async def stage_of(self, lead: Lead) -> str | None:
+        """Where the connection's own settings put a lead of its status; None: nowhere. A pipeline may be missing before it."""
         ...
 
     async def leads_at(self, crm_ids: Sequence[str]) -> Sequence[LeadAtCrm]:

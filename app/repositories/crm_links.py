@@ -47,7 +47,8 @@ class CrmLinks:
         self, connection_id: UUID, *, after: str, limit: int, only: Sequence[str] | None = None
     ) -> list[LinkedOrder]:
         """Linked leads of orders that still go on, by key: all, or ``only`` of these keys. One that is on its way to the
-        CRM is left out: where it stands is about to change."""
+        CRM is left out: where it stands is about to change; so is one of which nobody knows whether it arrived: where it
+        stands may be our own doing."""
         rows = await self._connection.fetch(
             f"{_ORDERS} AND l.external_id > $4 AND ($6::text[] IS NULL OR l.external_id = ANY ($6)) "
             "ORDER BY l.external_id LIMIT $5",
@@ -96,5 +97,6 @@ WHERE l.tenant_id = $1 AND l.connection_id = $2 AND l.entity = 'lead' AND NOT o.
   AND NOT EXISTS (
       SELECT FROM deliveries d WHERE d.tenant_id = l.tenant_id AND d.connection_id = l.connection_id
          AND d.entity = 'lead' AND d.external_id = l.external_id
-         AND d.state IN ('pending', 'in_flight', 'retry', 'unknown'))
+         AND (d.state IN ('pending', 'in_flight', 'retry', 'unknown')
+              OR d.state = 'parked' AND d.reason_code = 'unclear_outcome'))
 """

@@ -180,6 +180,7 @@ WITH due AS (
     LEFT JOIN crm_note_marks m ON m.tenant_id = s.tenant_id AND m.connection_id = s.connection_id
     WHERE s.next_at <= now() AND (s.queued_at IS NULL OR s.queued_at < now() - make_interval(secs => $3))
       AND (s.stream <> 'notes' OR h.last_id > coalesce(m.event_id, -1))
+      AND s.tenant_id NOT IN (SELECT id FROM tenants WHERE disabled_at IS NOT NULL)
 ), outstanding AS (
     SELECT tenant_id, count(*) AS n FROM crm_schedule
     WHERE queued_at >= now() - make_interval(secs => $3) GROUP BY tenant_id

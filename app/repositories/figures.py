@@ -84,13 +84,13 @@ WITH of_tenants AS MATERIALIZED (
     UNION ALL
     SELECT NULL, 'workers', '', count(*), NULL FROM procrastinate_workers
 ), busiest AS (
-    SELECT tenant FROM everything WHERE tenant IS NOT NULL AND name = 'deliveries'
-    GROUP BY tenant ORDER BY sum(amount) DESC, tenant LIMIT $1
+    SELECT tenant FROM everything WHERE tenant IS NOT NULL
+    GROUP BY tenant ORDER BY sum(amount) FILTER (WHERE name = 'deliveries') DESC NULLS LAST, tenant LIMIT $1
 ), told AS (
     SELECT name, label, sum(amount) AS amount, max(oldest) AS oldest, NULL AS tenant FROM everything GROUP BY 1, 2
     UNION ALL
     SELECT name, label, sum(amount), max(oldest), tenant FROM everything JOIN busiest USING (tenant)
-    WHERE name IN ('deliveries', 'lag') GROUP BY name, label, tenant
+    WHERE name IN ('deliveries', 'lag', 'accounts') GROUP BY name, label, tenant
 )
 INSERT INTO shared_figures AS f (read_at, figures)
 SELECT now(), coalesce(jsonb_agg(to_jsonb(told)), '[]') FROM told

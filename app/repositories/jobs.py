@@ -1,7 +1,7 @@
 """The queue of jobs (procrastinate's tables): deferring inside the caller's transaction, settling, and what dead
 workers left.
 
-Jobs carry ids only. ``procrastinate_defer_jobs_v1`` is not used: a job that waits already would end the caller's
+Jobs carry ids only, and the trace they belong to where tracing is on. ``procrastinate_defer_jobs_v1`` is not used: a job that waits already would end the caller's
 transaction with an error, and a job that waits for later would keep one that is wanted now from being queued.
 """
 
@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from app.core.database import Connection
+from app.core.tracing import traceparent
 
 KWORK = "kwork"
 EXCHANGE = "exchange"
@@ -161,10 +162,11 @@ class Jobs:
 
 
 def _row(job: NewJob) -> dict[str, Any]:
+    trace = traceparent()
     return {
         "queue": job.queue,
         "task": job.task,
-        "args": dict(job.args),
+        "args": {**job.args, "traceparent": trace} if trace else dict(job.args),
         "lock": job.lock,
         "queueing_lock": job.queueing_lock,
         "priority": job.priority,

@@ -159,6 +159,7 @@ SELECT s.tenant_id, s.id AS search_id, p.id AS project_id
 FROM searches s JOIN p ON {_MATCHES}
 WHERE s.enabled AND p.listed AND p.appeared_at >= s.announce_from - interval '1 minute'
   AND (p.active_at IS NOT NULL OR (SELECT min(k.first_seen_at) FROM market_projects k) < s.announce_from)
+  AND s.tenant_id NOT IN (SELECT id FROM tenants WHERE disabled_at IS NOT NULL)
 """  # noqa: S608
 
 _LISTED_BY_RULE = f"""

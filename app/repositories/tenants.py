@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.core.database import Connection
+from app.domain.errors import NotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,11 @@ class Tenants:
             "SELECT disabled_at IS NOT NULL FROM tenants WHERE id = $1", tenant_id
         )
         return found
+
+    async def must_exist(self, tenant_id: str) -> None:
+        """Raises ``NotFound``."""
+        if await self.is_disabled(tenant_id) is None:
+            raise NotFound(f"Тенанта «{tenant_id}» нет.", code="unknown_tenant")
 
     async def add(self, tenant_id: str, name: str) -> bool:
         """False when there is one of that id already."""

@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final
+
+from pydantic import ValidationError
 
 from app.core.database import TenantConnection
 from app.core.settings import Settings
@@ -69,11 +72,13 @@ class CrmConnectors:
             check_settings(self.kind, given(self._settings, FIRST_TENANT))
 
     def place_for(self, tenant_id: str) -> str | None:
-        """Which CRM the settings mean for that tenant, as ``place_of`` tells it."""
+        """Which CRM the settings mean for that tenant, as ``place_of`` tells it; ``None``: none that can be used."""
         if self.kind is None:
             return None
         given = _GIVEN[self.kind](self._settings, tenant_id)
-        return place_of(tenant_id, self.kind, CRM_KINDS[self.kind].settings_model.model_validate(given))
+        with suppress(ValidationError):
+            return place_of(tenant_id, self.kind, CRM_KINDS[self.kind].settings_model.model_validate(given))
+        return None
 
     def connect(self, tenant_id: str, connection: CrmConnection) -> CrmConnector:
         """Close it with ``aclose`` after use. Raises ``Conflict`` for a connection that does not open."""

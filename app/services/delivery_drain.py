@@ -91,6 +91,7 @@ class Drain:
         finally:
             for task in beside:
                 task.cancel()
+            await asyncio.wait(beside)  # they speak with the database, which may be closed next
 
     async def tell(self) -> None:
         """Writes down what the breaker knows beyond the database."""

@@ -12,6 +12,7 @@ from app.domain.access import ApiKey, Role, Scope, scopes_beyond
 from app.domain.errors import Conflict, Invalid, NotFound
 from app.repositories.api_keys import ApiKeys
 from app.repositories.audit import Audit
+from app.repositories.tenants import Tenants
 from app.services.admit_keys import SHOWN_CHARACTERS, digest_of, new_key
 
 MOST_KEYS = 100
@@ -36,7 +37,8 @@ class ManageKeys:
     ) -> FreshKey:
         """``days`` it lives, ``None``: until it is revoked.
 
-        Raises ``Invalid`` (``scope_beyond_role``), ``Conflict`` (``key_exists``, ``too_many_keys``).
+        Raises ``Invalid`` (``scope_beyond_role``), ``Conflict`` (``key_exists``, ``too_many_keys``), ``NotFound`` for an
+        unknown tenant.
         """
         beyond = scopes_beyond(role, scopes)
         if beyond:
@@ -47,6 +49,7 @@ class ManageKeys:
             )
         secret = new_key()
         async with self._database.tenant(tenant_id) as scope:
+            await Tenants(scope.connection).must_exist(tenant_id)
             keys = ApiKeys(scope)
             if await keys.count() >= MOST_KEYS:
                 raise Conflict(
@@ -67,8 +70,9 @@ class ManageKeys:
         return FreshKey(made, secret)
 
     async def list(self, tenant_id: str, *, limit: int, offset: int) -> tuple[builtins.list[ApiKey], int]:
-        """A page, oldest first, and how many there are in all."""
+        """A page, oldest first, and how many there are in all. Raises ``NotFound`` for an unknown tenant."""
         async with self._database.tenant(tenant_id) as scope:
+            await Tenants(scope.connection).must_exist(tenant_id)
             return await ApiKeys(scope).list(limit=limit, offset=offset)
 
     async def revoke(self, tenant_id: str, key_id: UUID, *, by: str) -> ApiKey:

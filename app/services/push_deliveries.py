@@ -7,6 +7,7 @@ One worker per connection (a lease with an epoch); ``delivery_drain`` is its pas
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import Callable
 from functools import partial
@@ -33,8 +34,9 @@ PUSH_SECONDS = 15.0
 """So long one job sends at most: a CRM that hangs, or has much to take, does not hold a worker."""
 _BUSY_WAIT = 2.0
 _FAILED_WAIT = 300.0
-STOP_SECONDS = 1.0
-"""How long work that is cancelled because the process ends may take to leave its place tidy."""
+STOP_SECONDS = 5.0
+"""How long work that is cancelled because the process ends may take to leave its place tidy: what is left when the
+database closes leaves its lease to run out."""
 
 
 class PushDeliveries:
@@ -108,12 +110,14 @@ class PushDeliveries:
                 await Jobs(scope.connection).defer(job)
 
     async def stop(self) -> None:
-        """Cancels running drains; what was in flight is looked up on the next start."""
-        tasks = list(self._drains.values())
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=STOP_SECONDS)
+        """Cancels running drains, and those that somebody who waited for them begins; what was in flight is looked up
+        on the next start."""
+        deadline = time.monotonic() + STOP_SECONDS
+        while (tasks := list(self._drains.values())) and (left := deadline - time.monotonic()) > 0:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=left)
+            await asyncio.sleep(0)
 
     async def _drain(self, tenant_id: str, connection: CrmConnection, seconds: float | None) -> float:
         lease_seconds = delivery_drain.LEASE_SECONDS

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 from app.core.database import Database
 from app.repositories.audit import Audit, AuditFilter, AuditRow
+from app.repositories.tenants import Tenants
 
 _AT_ONCE = 1000
 
@@ -29,9 +30,11 @@ class ReadAudit:
     ) -> AsyncIterator[list[AuditRow]]:
         """All that is there now, oldest first, in portions; no transaction stays open between them.
 
-        That somebody took it out stands in the audit before the first portion leaves.
+        That somebody took it out stands in the audit before the first portion leaves. Raises ``NotFound`` for an unknown
+        tenant.
         """
         async with self._database.tenant(tenant_id) as scope:
+            await Tenants(scope.connection).must_exist(tenant_id)
             last = await Audit(scope).last_id()
             await Audit(scope).add(by, "audit.exported", "audit", {"format": form, **_told(wanted)})
         return self._portions(tenant_id, wanted, last)

@@ -126,7 +126,7 @@ class ShapeRecords:
             return named
         if not isinstance(self._crm, TellsStages):
             return f"={lead.status.value}"
-        return await self._crm.stage_of(lead.status) or KEEP
+        return await self._crm.stage_of(lead) or KEEP
 
     async def _where(self, asked: Sequence[Known]) -> Mapping[str, str]:
         """CRM id -> stage, of those that are there."""

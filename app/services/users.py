@@ -63,8 +63,9 @@ class ManageUsers:
         self._by = by
 
     async def list(self, tenant_id: str) -> list[UserRow]:
-        """All of a tenant's, by e-mail."""
+        """All of a tenant's, by e-mail. Raises ``NotFound`` for an unknown tenant."""
         async with self._database.tenant(tenant_id) as scope:
+            await Tenants(scope.connection).must_exist(tenant_id)
             return await Users(scope).list()
 
     async def set_password(self, tenant_id: str, email: str, password: str) -> None:
@@ -96,8 +97,7 @@ class ManageUsers:
         Raises ``NotFound`` for an unknown tenant.
         """
         async with self._database.tenant(tenant_id) as scope:
-            if await Tenants(scope.connection).is_disabled(tenant_id) is None:
-                raise NotFound(f"Тенанта «{tenant_id}» нет.", code="unknown_tenant")
+            await Tenants(scope.connection).must_exist(tenant_id)
             await Users(scope).revoke_all(subject)
             await Audit(scope).add(self._by, "tokens.revoked", f"user/{subject}")
 

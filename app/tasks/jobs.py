@@ -1,4 +1,4 @@
-"""The table of tasks: two-line shells over services. Arguments are ids; nothing else travels in a job."""
+"""The table of tasks: two-line shells over services. Arguments are ids, and the trace they belong to; nothing else travels in a job."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from procrastinate.jobs import Job
 
 from app.core.database import Database
 from app.core.logging import about
+from app.core.tracing import span
 from app.repositories.jobs import (
     CRM,
     EXCHANGE,
@@ -66,8 +67,17 @@ class Rooms:
         self._per_tenant = per_tenant
         self._taken: Counter[tuple[str, str]] = Counter()
 
-    async def do(self, tenant_id: str, job: NewJob, work: Coroutine[Any, Any, None]) -> None:
-        """Does the work, or puts the job off for a moment where the tenant has no room."""
+    async def do(
+        self, tenant_id: str, job: NewJob, work: Coroutine[Any, Any, None], trace: str | None = None
+    ) -> None:
+        """Does the work, or puts the job off for a moment where the tenant has no room.
+
+        ``trace``: the ``traceparent`` of whoever queued it.
+        """
+        with span(f"job {job.task}", "CONSUMER", parent=trace), about(job=job.task, **ids_of(job.args)):
+            await self._do(tenant_id, job, work)
+
+    async def _do(self, tenant_id: str, job: NewJob, work: Coroutine[Any, Any, None]) -> None:
         key = (job.queue, tenant_id)
         if self._taken[key] >= self._per_tenant[job.queue]:
             work.close()
@@ -75,8 +85,7 @@ class Rooms:
             return
         self._taken[key] += 1
         try:
-            with about(job=job.task, **ids_of(job.args)):
-                await work
+            await work
         finally:
             self._taken[key] -= 1
             if not self._taken[key]:
@@ -112,20 +121,25 @@ def job_app(work: Work, rooms: Rooms, forgotten: Callable[[int], None]) -> App:
     again = Again()
 
     @app.task(name=READ_STREAM, queue=KWORK, retry=again)
-    async def read_stream(tenant_id: str, account_id: str, stream: str) -> None:
+    async def read_stream(
+        tenant_id: str, account_id: str, stream: str, traceparent: str | None = None
+    ) -> None:
         job = read_stream_job(tenant_id, UUID(account_id), stream)
-        await rooms.do(tenant_id, job, work.streams.read(tenant_id, UUID(account_id), stream))
+        await rooms.do(tenant_id, job, work.streams.read(tenant_id, UUID(account_id), stream), traceparent)
 
     @app.task(name=RUN_SYNC, queue=KWORK, retry=again, pass_context=True)
-    async def run_sync(context: JobContext, tenant_id: str, run_id: str) -> None:
+    async def run_sync(
+        context: JobContext, tenant_id: str, run_id: str, traceparent: str | None = None
+    ) -> None:
         job = run_sync_job(tenant_id, UUID(run_id), priority=0)
         is_last = context.job.attempts + 1 >= MOST_ATTEMPTS
-        await rooms.do(tenant_id, job, _carry_out(work.sync, tenant_id, UUID(run_id), is_last=is_last))
+        carrying = _carry_out(work.sync, tenant_id, UUID(run_id), is_last=is_last)
+        await rooms.do(tenant_id, job, carrying, traceparent)
 
     @app.task(name=PUSH, queue=CRM, retry=again)
-    async def push(tenant_id: str, connection_id: str) -> None:
+    async def push(tenant_id: str, connection_id: str, traceparent: str | None = None) -> None:
         job = push_job(tenant_id, UUID(connection_id))
-        await rooms.do(tenant_id, job, work.deliveries.push(tenant_id, UUID(connection_id)))
+        await rooms.do(tenant_id, job, work.deliveries.push(tenant_id, UUID(connection_id)), traceparent)
 
     @app.task(name=FOLLOW_CRM, queue=CRM, retry=again)
     async def follow_crm(tenant_id: str, connection_id: str, stream: str) -> None:
@@ -133,13 +147,16 @@ def job_app(work: Work, rooms: Rooms, forgotten: Callable[[int], None]) -> App:
         await rooms.do(tenant_id, job, work.crms.follow(tenant_id, UUID(connection_id), stream))
 
     @app.task(name=READ_SHARED, queue=EXCHANGE, retry=again)
-    async def read_shared(stream: str) -> None:
-        with about(job=READ_SHARED, stream=stream):
+    async def read_shared(stream: str, traceparent: str | None = None) -> None:
+        with (
+            span(f"job {READ_SHARED}", "CONSUMER", parent=traceparent),
+            about(job=READ_SHARED, stream=stream),
+        ):
             await work.shared.read(stream)
 
     @app.task(name=TIDY, queue=UPKEEP, retry=again)
-    async def tidy(stream: str) -> None:
-        with about(job=TIDY, stream=stream):
+    async def tidy(stream: str, traceparent: str | None = None) -> None:
+        with span(f"job {TIDY}", "CONSUMER", parent=traceparent), about(job=TIDY, stream=stream):
             await work.shared.tidy(stream)
 
     return app

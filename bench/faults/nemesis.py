@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.faults import on_crm, on_kwork, on_servers, on_workers
+from bench.faults import on_crm, on_events, on_kwork, on_servers, on_workers
 from bench.faults.bed import Bed
 from bench.faults.script import Step
 
@@ -37,6 +37,7 @@ _DEEDS: dict[str, Deed] = {
     "F7": on_crm.silent_before,
     "F8": on_crm.silent_after,
     "F9": on_crm.garbage,
+    "F10": on_events.told_by_crm,
     "F11": on_kwork.signed_out,
     "F12": on_kwork.captcha,
     "F13": on_kwork.drift,

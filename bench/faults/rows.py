@@ -72,6 +72,9 @@ def particular(bed: Bed, ledger: Ledger, played: Sequence[Played]) -> list[Goal]
     if seen["F5"]:
         found.append(_obeyed(ledger, seen["F5"]))
         found.append(_others_went_on(bed, ledger, [*seen["F5"], *seen["F6"], *seen["F7"]]))
+    if seen["F10"]:
+        caused = [one.seen["writes"] for one in seen["F10"] if one.seen["writes"]]
+        found.append(_zero("F10 вызвано на Kwork словами вебхука", caused, sum(one.seen["taken"] for one in seen["F10"])))  # fmt: skip
     if seen["F11"] or seen["F12"]:
         found.append(_sign_ins(bed))
     if seen["F12"]:

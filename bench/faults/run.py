@@ -129,7 +129,7 @@ def cast_of(bed: Bed) -> Cast:
 def kinds_left_out(bed: Bed, part: Part) -> dict[str, str]:
     """Kinds that this service or this machine has no place for, and why; those nobody asked for, without a reason."""
     found = {kind.name: "" for kind in KINDS if kind.name not in part.kinds}
-    if not any("crm" in path and "hook" in path for path in _paths(bed)):
+    if not any("/crm/events/" in path for path in _paths(bed)):
         found["F10"] = "у сервиса нет входящих вебхуков CRM"
     if bed.workers[0].clock is None:
         found["F16"] = "нет компилятора C, часы не сдвинуть"

@@ -47,9 +47,8 @@ export function kworkRoute(options: KworkRouteOptions = {}): RequestHandler {
     xfwd: true,
     proxyTimeout: silence,
     on: {
-      proxyReq(outgoing, request, response) {
+      proxyReq(outgoing, request) {
         tellWhoItIs(outgoing, userOf(request));
-        endTogether(outgoing, response);
         fixRequestBody(outgoing, request);
       },
       error(_error, request, response) {
@@ -72,13 +71,6 @@ function tellWhoItIs(outgoing: ClientRequest, user: VerifiedUser | undefined): v
 /** Headers hold ASCII only; anything else is percent-encoded. */
 function inHeader(value: string): string {
   return /^[\x20-\x7e]*$/.test(value) ? value : encodeURIComponent(value);
-}
-
-/** A client that leaves a stream of events or a download must not leave the service sending. */
-function endTogether(outgoing: ClientRequest, response: ServerResponse): void {
-  response.once('close', () => {
-    if (!response.writableFinished) outgoing.destroy();
-  });
 }
 
 function refuse(request: Request, response: ServerResponse | Socket): void {

@@ -15,6 +15,7 @@ from app.domain.crm import (
     CallRate,
     Contact,
     Entity,
+    Handling,
     Lead,
     LeadChange,
     LeadStatus,
@@ -79,6 +80,65 @@ async def test_orders_become_what_the_portal_works_with(
     assert crm.lead_body(ORDER)["entityTypeId"] == made
     assert next(iter(stand.portal.items[made].values()))["stageId"] == {LEAD: "JUNK", DEAL: "LOSE"}[made]
     assert len(stand.calls("crm.settings.mode.get")) == 1
+    await crm.aclose()
+
+
+PROJECT = Lead("kwork:project:3240184", "Бот", "Описание", budget_kopecks=50_000)
+APART = {"entity": "deal", "project_entity": "lead"}
+
+
+async def test_projects_become_leads_while_orders_become_deals(stand: Bitrix24Stand) -> None:
+    crm = connect(stand, **APART, statuses={"in_progress": "PREPARATION"}, project_statuses={"lost": None})
+    assert [step.detail for step in (await crm.check()).steps if not step.ok] == []
+    made = await crm.save_leads([LeadChange(ORDER), LeadChange(PROJECT), LeadChange(ORDER)])
+    ids = [one.crm_id for one in made if isinstance(one, Saved)]
+    assert [crm_id[:2] for crm_id in ids] == ["D_", "L_", "D_"]
+    assert ids[0] == ids[2]
+    (lead,), (deal,) = stand.portal.items[LEAD].values(), stand.portal.items[DEAL].values()
+    assert (lead["title"], lead["stageId"]) == ("Бот", "NEW")
+    assert (deal["title"], deal["stageId"]) == ("Сайт", "PREPARATION")
+
+    assert await crm.find(Entity.LEAD, PROJECT.external_id) == ids[1]
+    assert await crm.find(Entity.LEAD, ORDER.external_id) == ids[0]
+    assert (await crm.create_lead(PROJECT)) == Saved(ids[1], created=False)
+    await crm.update_lead(ids[1], replace(PROJECT, status=LeadStatus.OFFERED))
+    assert lead["stageId"] == "IN_PROCESS"
+    await crm.update_lead(ids[1], replace(PROJECT, status=LeadStatus.LOST))
+    assert lead["stageId"] == "IN_PROCESS", "project_statuses leave it where it is"
+    await crm.aclose()
+
+
+async def test_a_stage_of_two_kinds_says_of_which_it_is(stand: Bitrix24Stand) -> None:
+    """NEW of leads and NEW of deals are two stages."""
+    crm = connect(stand, **APART)
+    project, order = await crm.create_lead(PROJECT), await crm.create_lead(ORDER)
+    told = {one.crm_id: one.stage_id for one in await crm.leads_at([project.crm_id, order.crm_id])}
+    assert told == {project.crm_id: "lead/NEW", order.crm_id: "deal/EXECUTING"}
+    assert await crm.stage_of(PROJECT) == "lead/NEW"
+    assert await crm.stage_of(ORDER) == "deal/EXECUTING"
+    ids = [stage.id for stage in await crm.stages()]
+    assert {"lead/NEW", "deal/NEW", "lead/CONVERTED", "deal/WON"} <= set(ids)
+    assert len(ids) == len(set(ids))
+
+    for stage, becomes in (
+        ("lead/PROCESSED", "PROCESSED"),
+        ("IN_PROCESS", "IN_PROCESS"),
+        ("deal/WON", "NEW"),
+    ):
+        await crm.update_lead(project.crm_id, replace(PROJECT, handling=Handling(stage=stage)))
+        (lead,) = stand.portal.items[LEAD].values()
+        assert lead["stageId"] == becomes, "a deal's stage is none of a lead's"
+    [shown] = await crm.requests_for(PROJECT, None)
+    assert isinstance(shown.body, dict)
+    assert shown.body["entityTypeId"] == LEAD
+    await crm.aclose()
+
+
+async def test_a_portal_without_leads_takes_no_projects_as_leads(stand: Bitrix24Stand) -> None:
+    stand.open_portal(mode=2)
+    crm = connect(stand, **APART)
+    steps = {step.name: step for step in (await crm.check()).steps}
+    assert not steps["access"].ok
     await crm.aclose()
 
 

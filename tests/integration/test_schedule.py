@@ -26,6 +26,7 @@ from app.repositories.jobs import CRM
 from app.repositories.schedule import NEWS, ORDERS, STREAMS, AccountSchedule
 from app.services.follow_crm import FollowCrm
 from app.services.lead_payloads import order_lead
+from app.services.manage_tenants import ManageTenants
 from app.services.note_events import NoteEvents
 from app.services.pace_of_reading import HOUR, Pace
 from app.services.schedule_readings import ScheduleReadings
@@ -74,6 +75,18 @@ async def test_a_huge_tenant_gets_its_turn_and_no_more(database: Database) -> No
     assert Counter(found) == {"huge": 5, "small": 2}
     assert found[:4] == ["huge", "small", "huge", "small"] or found[:4] == ["small", "huge", "small", "huge"]
     assert await take(database, per_tenant=5) == [], "five of it wait already"
+
+
+async def test_nothing_is_read_for_a_tenant_that_is_off(database: Database) -> None:
+    tenants = ManageTenants(database, by="cli")
+    for tenant in ("off", "on"):
+        await connected(database, tenant)
+    await tenants.switch("off", disabled=True)
+    async with database.scheduler() as connection:
+        assert [tenant for tenant, _ in await DueStreams(connection).followed()] == ["on"]
+    assert await take(database) == ["on"]
+    await tenants.switch("off", disabled=False)
+    assert await take(database) == ["off"]
 
 
 async def test_only_one_scheduler_looks_at_a_time(database: Database) -> None:
@@ -291,6 +304,14 @@ async def test_stages_of_connections_come_in_turn_between_tenants(database: Data
     assert Counter(found) == {("huge", "stages"): 3, ("small", "stages"): 1}
     assert ("small", "stages") in found[:2]
     assert await take_of_crms(database, per_tenant=3) == []
+
+
+async def test_stages_of_a_tenant_that_is_off_are_not_looked_at(database: Database) -> None:
+    await with_crm(database, "a", "crm", **BACK)
+    await ManageTenants(database, by="cli").switch("a", disabled=True)
+    assert await take_of_crms(database) == []
+    await ManageTenants(database, by="cli").switch("a", disabled=False)
+    assert await take_of_crms(database) == [("a", "stages")]
 
 
 async def test_notes_are_due_only_while_the_log_holds_something_new(database: Database) -> None:

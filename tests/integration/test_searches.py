@@ -16,6 +16,7 @@ from app.repositories.matching import Matching
 from app.repositories.searches import Searches
 from app.services import match_searches
 from app.services.manage_searches import SearchChanges
+from app.services.manage_tenants import ManageTenants
 from tests.search_bed import SearchBed, caller, fresh, old
 
 
@@ -111,6 +112,17 @@ async def test_tenants_get_what_their_own_searches_find(search_bed: SearchBed) -
     assert set(await search_bed.leads("a")) == {"kwork:project:20"}
     assert set(await search_bed.leads("b")) == {"kwork:project:21"}
     assert [event["data"]["searches"] for event in await search_bed.events("b")] == [["Мои сайты"]]
+
+
+async def test_a_tenant_that_is_off_gets_no_leads(search_bed: SearchBed) -> None:
+    tenants = ManageTenants(search_bed.database, by="cli")
+    await search_bed.save("a")
+    await tenants.switch("a", disabled=True)
+    await search_bed.poll(fresh(20))
+    assert await search_bed.leads("a") == {}
+    await tenants.switch("a", disabled=False)
+    await search_bed.poll(fresh(21))
+    assert "kwork:project:21" in await search_bed.leads("a")
 
 
 async def test_a_search_that_is_off_finds_nothing_and_goes_on_from_when_it_is_on_again(

@@ -171,7 +171,8 @@ async def test_a_run_that_goes_on_queues_nothing_for_what_went_back_to_preview_o
     api: Api, owner: asyncpg.Connection, ours: NativeStand
 ) -> None:
     studio = Studio(api, owner)
-    gone, back = await studio.connect(ours), await studio.connect(ours, name="back")
+    another = body_for(ours)["settings"] | {"tenant_id": "studio-2"}
+    gone, back = await studio.connect(ours), await studio.connect(ours, name="back", settings=another)
     async with api.database.tenant(studio.tenant_id) as scope:
         targets = [one.id for one in await api.connectors.targets(scope)]
     await studio.call("DELETE", f"/{gone['id']}")

@@ -79,6 +79,7 @@ def test_a_webhooks_address_is_kept_up_to_its_secret(given: str, kept: str) -> N
         ("webhook_url", "https://[s3cretc0de/rest/1/s3cretc0de/"),
         ("webhook_url", "ftp://portal.example.ru/rest/1/s3cretc0de/"),
         ("entity", "company"),
+        ("project_entity", "lead"),  # while orders become whatever the portal has
         ("statuses", {"nearly": "NEW"}),
         ("statuses", {"new": "NEW; DROP"}),
         ("custom_fields", {"url": "UF_CRM_NAME_TOO_LONG_FOR_IT"}),

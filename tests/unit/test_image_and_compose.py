@@ -6,7 +6,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -56,9 +55,9 @@ def told(file: str, service: str) -> Row:
 
 
 def test_hadolint_finds_nothing_in_the_dockerfile(tmp_path: Path) -> None:
-    linter = shutil.which("hadolint", path=str(Path(sys.executable).parent)) or shutil.which("hadolint")
+    linter = shutil.which("hadolint")
     if linter is None:
-        pytest.skip("no hadolint on this platform")
+        pytest.skip("no hadolint on this machine; scripts/try-dockerfile brings it")
     control = tmp_path / "Dockerfile"
     control.write_text("FROM debian\nRUN cd /tmp && sudo apt-get install curl\n")
     assert subprocess.run([linter, control], capture_output=True, check=False).returncode != 0

@@ -77,6 +77,7 @@ def test_without_files_everything_goes_to_stdout(logs: Logs, capsys: pytest.Capt
         {"args": {"nested": [{"api_key": "hunter22"}]}},
         {"event": "GET https://crm.example/hook?token=hunter22&page=2"},
         {"event": "redis://user:hunter22@cache:6379/0 is away"},
+        {"event": "key kws_abcdefghijklmnop_hunter22_q is refused"},
         {"event": "sent Authorization: Bearer hunter22hunter22"},
         {"event": "got eyJhbGciOiJIUzI1NiJ9.hunter22hunter22.hunter22"},
         {"exception": "HTTPError: https://x.example/cb?code=hunter22"},

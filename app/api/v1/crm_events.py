@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from app.api.describe import problems
-from app.api.edge import API_PREFIX, EVENTS_PATH
+from app.api.edge import API_PREFIX
 from app.api.rows import json_answer
 from app.api.told_by_crms import decoded
 from app.api.v1.deps import Admin, UseCases, Viewer, settings_of
@@ -20,6 +20,7 @@ from app.models.connection_schemas import EventAddressIssued, EventAddressOut, E
 
 router = APIRouter(tags=["crm-connections"])
 
+_PATH: Final = "/crm/events/"
 MOST_BYTES: Final = 256 * 1024
 _BODY_SECONDS: Final = 10.0
 
@@ -29,7 +30,7 @@ ConnectionId = Annotated[
 
 
 @router.post(
-    EVENTS_PATH + "{secret}",
+    _PATH + "{secret}",
     operation_id="take_crm_event",
     summary="A CRM tells that leads changed",
     response_model=EventTaken,
@@ -99,7 +100,7 @@ async def issue_crm_event_address(
     Then what people do with leads in the CRM is noticed within seconds, not with the next look of the schedule.
     """
     secret = await services.crm_events.issue(caller, connection_id)
-    path = f"{settings_of(request).root_path.rstrip('/') or API_PREFIX}{EVENTS_PATH}{secret}"
+    path = f"{settings_of(request).root_path.rstrip('/') or API_PREFIX}{_PATH}{secret}"
     base = f"{request.url.scheme}://{request.url.netloc}"
     return json_answer({"address": base + path, "path": path}, 201)
 

@@ -33,7 +33,6 @@ from app.domain.crm import (
     Lead,
     LeadAtCrm,
     LeadChange,
-    LeadStatus,
     LookupUnsupported,
     Note,
     RecordField,
@@ -146,8 +145,8 @@ class AmoConnector:
     async def leads_at(self, crm_ids: Sequence[str]) -> Sequence[LeadAtCrm]:
         return await self._stages.leads_at(crm_ids)
 
-    async def stage_of(self, status: LeadStatus) -> str | None:
-        pipeline, stage = self._settings.stage(status)
+    async def stage_of(self, lead: Lead) -> str | None:
+        pipeline, stage = self._settings.stage(lead.status)
         if stage is None:
             return None
         return str(stage) if pipeline is None else f"{pipeline}/{stage}"

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from app.crm.bitrix24.items import ItemRef, ItemType, Record, origin_id, ref_of, usual_stages
+from app.crm.bitrix24.kinds import Kinds, stage_meant
 from app.crm.bitrix24.settings import Bitrix24Settings
 from app.crm.bitrix24.texts import cut, cut_bytes, in_moscow, inert, moscow, plain
 from app.domain.crm import Contact, Handling, JsonBody, Lead, LeadStatus, MetadataValue, RecordField
@@ -63,13 +64,17 @@ class BodyWriter:
 
     def __init__(self, settings: Bitrix24Settings) -> None:
         self._settings = settings
+        self._kinds = Kinds(settings)
 
     def key(self, external_id: str) -> Record:
         return {"originatorId": self._settings.originator, "originId": origin_id(external_id)}
 
     def stages(self, kind: ItemType) -> dict[LeadStatus, str | None]:
         """Stage for each status of ours; None: it is left as it is."""
-        return {**usual_stages(kind, self._settings.category_id), **self._settings.statuses}
+        own = self._settings.statuses
+        if self._kinds.are_two and kind is self._kinds.projects:
+            own = self._settings.project_statuses
+        return {**usual_stages(kind, self._settings.category_id), **own}
 
     def new_lead(self, lead: Lead, kind: ItemType) -> JsonBody:
         """``crm.item.add``; opportunity in currency units (kopecks / 100), closedate a day of Moscow."""
@@ -137,7 +142,8 @@ class BodyWriter:
     def _stage(self, lead: Lead, kind: ItemType) -> str | None:
         if lead.handling.keeps_stage:
             return None
-        return lead.handling.stage or self.stages(kind)[lead.status]
+        named = stage_meant(kind, lead.handling.stage) if lead.handling.stage else None
+        return named or self.stages(kind)[lead.status]
 
     def _owner(self, told: Handling) -> int | None:
         """Raises ``Rejected`` for what is no user of a portal."""

@@ -5,6 +5,7 @@ at the same moment are kept apart by the outbox alone (one worker for a connecti
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import httpx2
@@ -17,6 +18,7 @@ from app.crm.bitrix24.changes import changed_fields
 from app.crm.bitrix24.contacts import ContactLinks
 from app.crm.bitrix24.items import ItemRef, ItemType, id_in, ref_of
 from app.crm.bitrix24.keys import by_key, find_call, keeps_key
+from app.crm.bitrix24.kinds import Kinds
 from app.crm.bitrix24.notes import add_note
 from app.crm.bitrix24.planning import Planning, unasked
 from app.crm.bitrix24.rest import Call, Rest
@@ -34,7 +36,6 @@ from app.domain.crm import (
     Lead,
     LeadAtCrm,
     LeadChange,
-    LeadStatus,
     Note,
     RecordField,
     Saved,
@@ -58,7 +59,7 @@ class Bitrix24Connector:
         self._rest = Rest(settings, transport)
         self._contacts = ContactLinks(self._rest, self._bodies)
         self._planning = Planning(self._rest, self._bodies, self._contacts, links=settings.link_contacts)
-        self._kind = None if settings.entity == "auto" else ItemType[settings.entity.upper()]
+        self._kinds = Kinds(settings)
 
     @property
     def call_rate(self) -> CallRate:
@@ -69,7 +70,7 @@ class Bitrix24Connector:
         return self._settings.batch_size
 
     async def create_lead(self, lead: Lead) -> Saved:
-        kind = await self._lead_kind()
+        kind = await self._lead_kind(lead.external_id)
         body = self._bodies.new_lead(lead, kind)
         found = await self._find(kind, lead.external_id)
         if found is not None:
@@ -77,7 +78,7 @@ class Bitrix24Connector:
         return self._judge(await self._rest.write(Call("crm.item.add", body)), lead, None, kind)
 
     async def update_lead(self, crm_id: str, lead: Lead) -> Saved:
-        kind = await self._lead_kind()
+        kind = await self._lead_kind(lead.external_id)
         ref = ref_of(crm_id, kind)
         call = await self._planning.changed_lead(lead, ref, kind)
         saved = self._judge(await self._rest.write(call), lead, ref, ref.kind)
@@ -87,8 +88,15 @@ class Bitrix24Connector:
         """At most ``batch_size``; the sending is told in two calls of the portal's rate."""
         if len(changes) > self.batch_size:
             raise ValueError(f"at most {self.batch_size} leads in one call")
-        kind = await self._lead_kind()
+        kinds = [await self._lead_kind(change.lead.external_id) for change in changes]
+        outcomes: dict[int, Saved | ServiceError] = {}
+        for kind in sorted(set(kinds)):
+            places = [place for place, one in enumerate(kinds) if one is kind]
+            saved = await self._save_leads(kind, [changes[place] for place in places])
+            outcomes |= dict(zip(places, saved, strict=True))
+        return [outcomes[place] for place in range(len(changes))]
 
+    async def _save_leads(self, kind: ItemType, changes: Sequence[LeadChange]) -> list[Saved | ServiceError]:
         def judge(result: object, lead: Lead, ref: ItemRef | None) -> Saved:
             return self._judge(result, lead, ref, ref.kind if ref else kind)
 
@@ -108,9 +116,10 @@ class Bitrix24Connector:
 
     def lead_body(self, lead: Lead) -> JsonBody:
         """Raises ``Unavailable`` while ``entity`` is ``auto`` and the portal was not asked yet: any call asks it."""
-        if self._kind is None:
+        kind = self._kinds.of(lead.external_id)
+        if kind is None:
             raise unasked()
-        return self._bodies.new_lead(lead, self._kind)
+        return self._bodies.new_lead(lead, kind)
 
     def contact_body(self, contact: Contact) -> JsonBody:
         return self._bodies.new_contact(contact)
@@ -118,12 +127,12 @@ class Bitrix24Connector:
     async def requests_for(
         self, record: Lead | Contact, crm_id: str | None, *, look: bool = False
     ) -> Sequence[CrmRequest]:
-        kind = await self._lead_kind() if look else self._kind
+        kind = await self._lead_kind(record.external_id) if look else self._kinds.of(record.external_id)
         call = await self._planning.of(record, crm_id, kind, look=look)
         return [CrmRequest("POST", self._rest.shown(call.method), dict(call.params))]
 
     async def find(self, entity: Entity, external_id: str) -> str | None:
-        kind = ItemType.CONTACT if entity is Entity.CONTACT else await self._lead_kind()
+        kind = ItemType.CONTACT if entity is Entity.CONTACT else await self._lead_kind(external_id)
         found = await self._find(kind, external_id)
         return None if found is None else str(found)
 
@@ -131,26 +140,34 @@ class Bitrix24Connector:
         return await add_note(self._rest, ref_of(lead_crm_id, await self._lead_kind()), note)
 
     async def stages(self) -> Sequence[CrmStage]:
+        kinds = await self._lead_kinds()
         try:
-            return await stages_of(self._rest, await self._lead_kind())
+            found = [(kind, stage) for kind in kinds for stage in await stages_of(self._rest, kind)]
         except Unreadable as error:
             raise self._rest.unclear(str(error), write=False) from None
+        return [replace(stage, id=self._kinds.shown(kind, stage.id)) for kind, stage in found]
 
-    async def stage_of(self, status: LeadStatus) -> str | None:
-        return self._bodies.stages(await self._lead_kind())[status]
+    async def stage_of(self, lead: Lead) -> str | None:
+        kind = await self._lead_kind(lead.external_id)
+        stage = self._bodies.stages(kind)[lead.status]
+        return None if stage is None else self._kinds.shown(kind, stage)
 
     async def changed_fields(self, crm_id: str, sent: Lead) -> frozenset[RecordField]:
         ref = ref_of(crm_id, await self._lead_kind())
         return changed_fields(self._bodies.compared(sent, ref.kind), await self._planning.get(ref))
 
     async def leads_at(self, crm_ids: Sequence[str]) -> Sequence[LeadAtCrm]:
-        """Only of the kind that is made now: another kind's stages mean nothing here."""
-        kind = await self._lead_kind()
-        refs = {ref.id: crm_id for crm_id in crm_ids if (ref := ref_of(crm_id, kind)).kind is kind}
-        try:
-            return await leads_at(self._rest, kind, refs)
-        except Unreadable as error:
-            raise self._rest.unclear(str(error), write=False) from None
+        """Only of the kinds that are made now: another kind's stages mean nothing here."""
+        usual, *_ = kinds = await self._lead_kinds()
+        found: list[LeadAtCrm] = []
+        for kind in kinds:
+            refs = {ref.id: crm_id for crm_id in crm_ids if (ref := ref_of(crm_id, usual)).kind is kind}
+            try:
+                told = await leads_at(self._rest, kind, refs) if refs else []
+            except Unreadable as error:
+                raise self._rest.unclear(str(error), write=False) from None
+            found += [replace(one, stage_id=self._kinds.shown(kind, one.stage_id)) for one in told]
+        return found
 
     async def check(self) -> ConnectionReport:
         return await SetUp(self._rest, self._bodies, self._settings).check()
@@ -161,10 +178,17 @@ class Bitrix24Connector:
     async def aclose(self) -> None:
         await self._rest.aclose()
 
-    async def _lead_kind(self) -> ItemType:
-        if self._kind is None:
-            self._kind = await portal_kind(self._rest)
-        return self._kind
+    async def _lead_kind(self, external_id: str = "") -> ItemType:
+        """Of a lead's key; without one what orders become."""
+        if self._kinds.orders is None:
+            self._kinds.orders = await portal_kind(self._rest)
+        return self._kinds.of(external_id) or self._kinds.orders
+
+    async def _lead_kinds(self) -> tuple[ItemType, ...]:
+        """What orders become, then what projects become where that is something else."""
+        orders = await self._lead_kind()
+        projects = self._kinds.projects
+        return (orders, projects) if projects is not None and self._kinds.are_two else (orders,)
 
     async def _find(self, kind: ItemType, external_id: str) -> ItemRef | None:
         key = self._bodies.key(external_id)

@@ -2,11 +2,11 @@
 
 import re
 from ipaddress import ip_address
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
 import httpx2
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from app.domain.crm import LeadStatus
 
@@ -35,10 +35,19 @@ class Bitrix24Settings(BaseModel):
         description="What orders and projects become. `auto`: leads, or deals where the portal works without "
         "leads (simple CRM).",
     )
+    project_entity: Literal["lead", "deal"] | None = Field(
+        default=None,
+        description="What projects become where that is something else than orders: leads, while orders are deals. Needs "
+        "`entity` to say lead or deal.",
+    )
     category_id: int = Field(default=0, ge=0, description="Funnel of new deals; 0: the general one.")
     statuses: dict[LeadStatus, StageId | None] = Field(
         default_factory=dict,
         description="Stage of the portal for each status of ours (`NEW`, `C9:WON`); null: leaves the stage as it is.",
+    )
+    project_statuses: dict[LeadStatus, StageId | None] = Field(
+        default_factory=dict,
+        description="As `statuses`, of what projects become where that is something else.",
     )
     assigned_by_id: int | None = Field(
         default=None, ge=1, description="Responsible user of new records; null: the webhook's owner."
@@ -100,6 +109,12 @@ class Bitrix24Settings(BaseModel):
         if not _HOST.fullmatch(_host(parts, root)):
             raise ValueError("в адресе нет имени машины")
         return SecretStr(root)
+
+    @model_validator(mode="after")
+    def _two_kinds_are_named(self) -> Self:
+        if self.project_entity is not None and self.entity == "auto":
+            raise ValueError("с project_entity укажите и entity: lead или deal")
+        return self
 
     @property
     def address(self) -> str:

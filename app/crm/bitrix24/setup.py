@@ -9,6 +9,7 @@ from app.crm.bitrix24.answers import Unreadable
 from app.crm.bitrix24.bodies import CONTACT_FIELDS, DEAL_FIELDS, KEY_FIELDS, LEAD_FIELDS, BodyWriter
 from app.crm.bitrix24.items import ItemType
 from app.crm.bitrix24.keys import by_key, find_call
+from app.crm.bitrix24.kinds import Kinds
 from app.crm.bitrix24.rest import Call, Rest
 from app.crm.bitrix24.settings import Bitrix24Settings
 from app.crm.bitrix24.stages import stages_of
@@ -57,38 +58,47 @@ class SetUp:
         steps |= {"fields": self._fields, "stages": self._stages, "lookup": self._lookup}
         return await run_steps(steps)
 
-    async def _kind(self) -> ItemType:
-        named = self._settings.entity
-        return await portal_kind(self._rest) if named == "auto" else ItemType[named.upper()]
+    async def _kinds(self) -> tuple[ItemType, ...]:
+        """What orders become, then what projects become where that is something else."""
+        kinds = Kinds(self._settings)
+        orders = kinds.orders or await portal_kind(self._rest)
+        return (orders, kinds.projects) if kinds.projects not in (None, orders) else (orders,)
 
     async def _access(self) -> str:
         portal = await portal_kind(self._rest)
-        kind = await self._kind()
-        if portal is ItemType.DEAL and kind is ItemType.LEAD:
+        kinds = await self._kinds()
+        if portal is ItemType.DEAL and ItemType.LEAD in kinds:
             raise Rejected("Портал работает без лидов (простая CRM): выберите entity deal или auto.")
-        return f"Вебхук принят; заказы становятся {_BECOME[kind]}."
+        projects = f", проекты — {_BECOME[kinds[-1]]}" if len(kinds) > 1 else ""
+        return f"Вебхук принят; заказы становятся {_BECOME[kinds[0]]}{projects}."
 
     async def _fields(self) -> str:
-        kind = await self._kind()
+        kinds = await self._kinds()
         missing = [
             f"{_NAMES[one]}: {name}"
-            for one in (kind, ItemType.CONTACT)
-            for name in await self._lacking(one, (*_SENT[one], *(self._custom if one is kind else ())))
+            for one in (*kinds, ItemType.CONTACT)
+            for name in await self._lacking(one, (*_SENT[one], *(self._custom if one in kinds else ())))
         ]
         if missing:
             raise Rejected(f"На портале нет полей, и их значения потеряются молча: {', '.join(missing)}.")
         return f"Все поля, которые нужны, есть, в том числе {' и '.join(KEY_FIELDS)}."
 
     async def _make_fields(self) -> str:
-        kind = await self._kind()
-        missing = await self._lacking(kind, self._custom)
         names = {field: name for name, field in self._settings.custom_fields.items()}
-        for field in missing:
-            await self._rest.write(_new_field(kind, field, names[field]))
-        return f"Созданы поля {', '.join(missing)}." if missing else "Все поля уже были."
+        made = []
+        for kind in await self._kinds():
+            for field in await self._lacking(kind, self._custom):
+                await self._rest.write(_new_field(kind, field, names[field]))
+                made.append(field)
+        return f"Созданы поля {', '.join(made)}." if made else "Все поля уже были."
 
     async def _stages(self) -> str:
-        kind = await self._kind()
+        for kind in await self._kinds():
+            await self._stages_of(kind)
+        return "У каждого статуса есть свой этап."
+
+    async def _stages_of(self, kind: ItemType) -> None:
+        """Raises ``Rejected``."""
         try:
             known = [stage.id for stage in await stages_of(self._rest, kind)]
         except Unreadable as error:
@@ -100,11 +110,9 @@ class SetUp:
         if missing:
             there = ", ".join(known) or "ни одной: нет такой воронки"
             raise Rejected(f"На портале нет стадий: {', '.join(missing)}. Задайте statuses; есть: {there}.")
-        return "У каждого статуса есть свой этап."
 
     async def _lookup(self) -> str:
-        kind = await self._kind()
-        for one in (kind, ItemType.CONTACT):
+        for one in (*await self._kinds(), ItemType.CONTACT):
             key = self._bodies.key(f"kwork:check:{token_hex(8)}")
             try:
                 found = by_key(await self._rest.read(find_call(one, key)), one, key)

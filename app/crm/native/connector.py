@@ -25,7 +25,6 @@ from app.domain.crm import (
     JsonBody,
     Lead,
     LeadAtCrm,
-    LeadStatus,
     LookupUnsupported,
     RecordField,
     Saved,
@@ -86,8 +85,8 @@ class NativeConnector:
     async def stages(self) -> Sequence[CrmStage]:
         return self._standing.stages()
 
-    async def stage_of(self, status: LeadStatus) -> str | None:
-        return self._bodies.stage_of(status)
+    async def stage_of(self, lead: Lead) -> str | None:
+        return self._bodies.stage_of(lead.status)
 
     async def leads_at(self, crm_ids: Sequence[str]) -> Sequence[LeadAtCrm]:
         return await self._standing.leads_at(crm_ids)

@@ -12,7 +12,7 @@ from app.crm.profile.connector import ProfileConnector, _json
 from app.crm.profile.parts import ReadyProfile, ReadyStep
 from app.crm.profile.record import note_values
 from app.crm.profile.settings import ProfileSettings
-from app.domain.crm import CallRate, ConnectionReport, CrmStage, Entity, LeadAtCrm, LeadStatus, Note, Saved
+from app.domain.crm import CallRate, ConnectionReport, CrmStage, Entity, Lead, LeadAtCrm, Note, Saved
 from app.domain.errors import Rejected
 
 
@@ -71,8 +71,8 @@ class WithStages(ProfileConnector):
             for stage in self._profile.source.stages
         ]
 
-    async def stage_of(self, status: LeadStatus) -> str | None:
-        return str(self._profile.stages[status])
+    async def stage_of(self, lead: Lead) -> str | None:
+        return str(self._profile.stages[lead.status])
 
     async def leads_at(self, crm_ids: Sequence[str]) -> Sequence[LeadAtCrm]:
         found = [await self._lead_at(crm_id) for crm_id in crm_ids]
