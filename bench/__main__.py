@@ -14,9 +14,11 @@ BENCHES = {
     "faults": "bench.faults",
     "fuzz-api": "bench.fuzz_api",
     "freshness": "bench.freshness",
+    "isolation": "bench.isolation",
     "log-noise": "bench.log_noise",
     "main-path": "bench.main_path",
     "scale": "bench.scale",
+    "secrets": "bench.secrets",
     "sync": "bench.sync",
     "writes": "bench.writes",
 }
@@ -47,6 +49,7 @@ def main() -> int:
     missed = [goal.what for goal in goals if not goal.met]
     print(
         f"{given.name}: целей {len(goals)}, достигнуто {len(goals) - len(missed)}, измерений {sum(goal.n for goal in goals)}"
+        + (f"; {bench.summary(goals)}" if hasattr(bench, "summary") else "")
         + (f"; не достигнуто: {', '.join(missed)}" if missed else "")
     )
     return 1 if missed else 0

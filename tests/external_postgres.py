@@ -15,6 +15,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from app.core.crypto import new_key
 from app.core.embedded.account import choose_account
 from app.core.embedded.binaries import find_postgres
 from app.core.embedded.guard import GuardedProcess, try_lock
@@ -136,7 +137,7 @@ def external_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exte
     server.stop()
 
 
-_KEYS = "k1:" + "A" * 43 + "="
+_KEYS = new_key("k1")
 
 
 def _free_port() -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from app import rotation
 from app.admin import audit, keys, tenants, users
 from app.domain.access import Role, Scope
 from app.services.audit_lines import FORMS, NDJSON
@@ -41,8 +42,9 @@ def add_admin(subcommands: Commands) -> None:
 
 
 def _add_encryption(admin: Commands) -> None:
-    """What belongs to ``CREDENTIALS_KEYS``; rotation has its place here."""
+    """What belongs to ``CREDENTIALS_KEYS``."""
     _command(admin, "new-key", keys.print_new_key, "напечатать новый ключ для CREDENTIALS_KEYS")
+    rotation.add_to(admin)
 
 
 def _add_tenants(group: Commands) -> None:

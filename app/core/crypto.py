@@ -9,7 +9,6 @@ Layout of a sealed value: ``0x01 | len(key id) | key id | 12-byte nonce | cipher
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 from dataclasses import dataclass
 
@@ -56,6 +55,11 @@ class SecretBox:
         """Name of the key that seals."""
         return self._current
 
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        """Names of all keys, the sealing one first."""
+        return tuple(self._keys)
+
     def seal(self, secret: bytes, place: Place) -> bytes:
         """Encrypts for that one place."""
         nonce = os.urandom(_NONCE)
@@ -68,7 +72,7 @@ class SecretBox:
         if len(sealed) < 2 or sealed[0] != _FORMAT:
             raise SecretUnreadable("unknown format")
         start = 2 + sealed[1]
-        key = self._keys.get(sealed[2:start].decode("utf-8", "replace"))
+        key = self._keys.get(sealed_with(sealed))
         if key is None:
             raise SecretUnreadable("its key is not among CREDENTIALS_KEYS")
         nonce, body = sealed[start : start + _NONCE], sealed[start + _NONCE :]
@@ -76,6 +80,11 @@ class SecretBox:
             return key.decrypt(nonce, body, place.associated_data())
         except (InvalidTag, ValueError) as error:
             raise SecretUnreadable("damaged, or moved from another place") from error
+
+
+def sealed_with(sealed: bytes) -> str:
+    """Name of the key, by the value's own head; empty where there is none."""
+    return sealed[2 : 2 + sealed[1]].decode("utf-8", "replace") if len(sealed) >= 2 else ""
 
 
 def new_key(name: str) -> str:
@@ -89,7 +98,7 @@ def _parse(keys: str) -> dict[str, AESGCM]:
         name, colon, value = entry.partition(":")
         try:
             raw = base64.b64decode(value, validate=True)
-        except binascii.Error:
+        except ValueError:  # letters beyond ASCII as well
             raw = b""
         if not colon or not name or len(name) > 32 or len(raw) != _KEY_BYTES:
             raise BadKeys(

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import re
 import secrets
 import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from pydantic import SecretStr
 
 from app.core.crypto import BadKeys, SecretBox, new_key
 from app.core.os_words import why
 from app.core.settings import Settings
 
 SECRETS_FILE = "secrets.json"
-_PLACEHOLDERS = ("your-secret-key", "change-me", "changeme", "change-in-production", "placeholder")
+_PLACEHOLDER = re.compile(
+    r"your[-_ ](\w+[-_ ])*(key|secret|password|token)|change[-_ ]?(me|it|this|in[-_ ]prod)|replace[-_ ]?(me|it|this|with)"
+    r"|place[-_ ]?holder|insert[-_ ]|example[-_ ](key|secret|password)|dummy|\bto[-_ ]?do\b|secret[-_ ]?key\b|^<.*>$|x{6}|\*{4}"
+    r"|замени|укажите|секретный[-_ ]ключ|ваш[-_ ](ключ|пароль|секрет)",
+    re.IGNORECASE,
+)
+_OR_DEBUG = "Для разработки можно вместо этого указать DEBUG=true."
 _SHORTEST_SECRET = 32
+_FEWEST_CHARACTERS = 8
+_FROM_OTHERS = ("crm_api_key", "postgres_password", "kwork_mobile_key", "database_url", "redis_url")
+"""Settings whose secrets somebody else made: how long they are is not ours to judge."""
 
 
 class SecretsError(RuntimeError):
@@ -37,22 +52,45 @@ def load_secrets(settings: Settings) -> ServiceSecrets:
     if secret_key is None or keys is None:
         kept = _kept(settings)
         secret_key, keys = secret_key or kept["SECRET_KEY"], keys or kept["CREDENTIALS_KEYS"]
-    _refuse_placeholders(settings, secret_key)
+    if not settings.debug:
+        _refuse_placeholders(settings, secret_key, keys)
     try:
         return ServiceSecrets(secret_key, SecretBox(keys))
     except BadKeys as error:
         raise SecretsError(str(error)) from None
 
 
-def _refuse_placeholders(settings: Settings, secret_key: str) -> None:
-    if settings.debug:
-        return
-    if any(word in secret_key.lower() for word in _PLACEHOLDERS) or len(secret_key) < _SHORTEST_SECRET:
+def _refuse_placeholders(settings: Settings, secret_key: str, keys: str) -> None:
+    if _is_made_up(secret_key) or len(secret_key) < _SHORTEST_SECRET:
         raise SecretsError(
             "SECRET_KEY в .env — заглушка или короче 32 символов. Поставьте настоящий: "
-            'python -c "import secrets; print(secrets.token_urlsafe(48))". '
-            "Для разработки можно вместо этого указать DEBUG=true."
+            f'python -c "import secrets; print(secrets.token_urlsafe(48))". {_OR_DEBUG}'
         )
+    if any(_is_made_up(key) for key in _values(keys)):
+        raise SecretsError(
+            f"CREDENTIALS_KEYS в .env — заглушка. Поставьте настоящий ключ: python main.py admin new-key. {_OR_DEBUG}"
+        )
+    for name in _FROM_OTHERS:
+        given: SecretStr | None = getattr(settings, name)
+        if given is not None and _PLACEHOLDER.search(given.get_secret_value()):
+            raise SecretsError(
+                f"{name.upper()} в .env — заглушка. Поставьте настоящее значение или оставьте пустым. {_OR_DEBUG}"
+            )
+
+
+def _values(keys: str) -> Iterator[str]:
+    """Each key as it is written, and as text where it is text."""
+    for entry in keys.split(","):
+        written = entry.partition(":")[2].strip()
+        yield written
+        with suppress(ValueError):
+            yield base64.b64decode(written, validate=True).decode("latin-1")
+
+
+def _is_made_up(secret: str) -> bool:
+    is_repeated = (secret + secret).find(secret, 1) < len(secret)
+    few = len(set(secret)) < _FEWEST_CHARACTERS
+    return bool(_PLACEHOLDER.search(secret)) or is_repeated or few
 
 
 def _kept(settings: Settings) -> dict[str, str]:

@@ -20,6 +20,8 @@ _COLUMNS = (
     "tenant_id, id, title, login, state, created_at, kwork_user_id, username, state_code, state_detail, "
     "state_since, blocked_until, last_checked_at"
 )
+_IS_STILL = "(sealed = $4 OR resealed_from = sha256($4))"
+"""The session that its holder has, though a rotation of keys may have sealed it anew."""
 _TAKEN = {
     "accounts_login": ("Аккаунт с таким логином Kwork уже подключён.", "account_exists"),
     "accounts_kwork_user": (
@@ -228,7 +230,8 @@ class Accounts:
             INSERT INTO account_sessions (tenant_id, account_id, surface, sealed, expires_at)
             VALUES ($1, $2, $3, $4, $5)
             ON CONFLICT (tenant_id, account_id, surface)
-            DO UPDATE SET sealed = excluded.sealed, expires_at = excluded.expires_at, saved_at = now()
+            DO UPDATE SET sealed = excluded.sealed, expires_at = excluded.expires_at, saved_at = now(),
+                          resealed_from = NULL
             """,
             self._tenant_id,
             account_id,
@@ -242,8 +245,8 @@ class Accounts:
     ) -> None:
         """Replaces exactly that session; expiry stays."""
         await self._connection.execute(
-            "UPDATE account_sessions SET sealed = $5, saved_at = now() "
-            "WHERE tenant_id = $1 AND account_id = $2 AND surface = $3 AND sealed = $4",
+            "UPDATE account_sessions SET sealed = $5, saved_at = now(), resealed_from = NULL "  # noqa: S608
+            f"WHERE tenant_id = $1 AND account_id = $2 AND surface = $3 AND {_IS_STILL}",
             self._tenant_id,
             account_id,
             surface.value,
@@ -261,8 +264,8 @@ class Accounts:
     async def lose_session(self, account_id: UUID, surface: Surface, sealed: bytes) -> None:
         """Exactly that session is of no use any more: a newer one saved meanwhile stays."""
         await self._connection.execute(
-            "UPDATE account_sessions SET expires_at = now() "
-            "WHERE tenant_id = $1 AND account_id = $2 AND surface = $3 AND sealed = $4",
+            "UPDATE account_sessions SET expires_at = now() "  # noqa: S608
+            f"WHERE tenant_id = $1 AND account_id = $2 AND surface = $3 AND {_IS_STILL}",
             self._tenant_id,
             account_id,
             surface.value,

@@ -14,8 +14,7 @@ from app.domain.accounts import Account, AccountAccess
 from app.domain.errors import Conflict
 from app.domain.kwork import MobileSession, Surface, WebSession
 from app.repositories.accounts import Accounts
-
-PASSWORD = "password"  # noqa: S105 - the name of a field
+from app.repositories.sealed import password_place, session_place
 
 
 class SecretsUnreadable(Conflict):
@@ -42,7 +41,7 @@ class AccountVault:
         self._secrets = secrets
 
     def seal_password(self, tenant_id: str, account_id: UUID, password: str) -> bytes:
-        return self._secrets.seal(password.encode(), _place(tenant_id, account_id, PASSWORD))
+        return self._secrets.seal(password.encode(), password_place(tenant_id, account_id))
 
     async def open(self, accounts: Accounts, account: Account) -> OpenedAccount:
         """Raises ``SecretsUnreadable``."""
@@ -92,7 +91,7 @@ class AccountVault:
     def _open_password(self, account: Account, sealed: bytes | None) -> str | None:
         if sealed is None:
             return None
-        return self._secrets.unseal(sealed, _place(account.tenant_id, account.id, PASSWORD)).decode()
+        return self._secrets.unseal(sealed, password_place(account.tenant_id, account.id)).decode()
 
     def _open_session(
         self, account: Account, surface: Surface, sealed: dict[Surface, bytes]
@@ -105,12 +104,8 @@ class AccountVault:
         return found
 
 
-def _place(tenant_id: str, account_id: UUID, name: str) -> Place:
-    return Place(tenant_id=tenant_id, row=f"accounts/{account_id}", field=name)
-
-
 def _session_place(account: Account, surface: Surface) -> Place:
-    return _place(account.tenant_id, account.id, f"session.{surface.value}")
+    return session_place(account.tenant_id, account.id, surface.value)
 
 
 def _web(stored: dict[str, Any] | None) -> WebSession | None:

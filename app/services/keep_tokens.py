@@ -14,7 +14,7 @@ from uuid import UUID
 
 import orjson
 
-from app.core.crypto import Place, SecretBox, SecretUnreadable
+from app.core.crypto import SecretBox, SecretUnreadable
 from app.core.database import Database, TenantConnection
 from app.core.database_errors import DATABASE_DOWN
 from app.core.patience import when_database_is_back
@@ -22,6 +22,7 @@ from app.domain.errors import Unavailable
 from app.domain.tokens import Renewal, Tokens
 from app.repositories.crm_tokens import CrmTokens
 from app.repositories.leases import Lease, LeaseLost, Leases
+from app.repositories.sealed import tokens_place
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class TokensInDatabase:
         if sealed is None:
             return None
         try:
-            return _read(self._box.unseal(sealed, _place(self._tenant_id, self._connection_id)))
+            return _read(self._box.unseal(sealed, tokens_place(self._tenant_id, self._connection_id)))
         except SecretUnreadable:
             log.warning("kept OAuth tokens of connection %s do not open", self._connection_id)
             return None
@@ -140,7 +141,7 @@ class _Held:
 
 async def put_tokens(scope: TenantConnection, box: SecretBox, connection_id: UUID, tokens: Tokens) -> None:
     """Seals and keeps them inside the caller's transaction."""
-    sealed = box.seal(_written(tokens), _place(scope.tenant_id, connection_id))
+    sealed = box.seal(_written(tokens), tokens_place(scope.tenant_id, connection_id))
     await CrmTokens(scope).put(connection_id, sealed)
 
 
@@ -160,7 +161,3 @@ def _read(written: bytes) -> Tokens:
     return Tokens(
         given["access"], given["refresh"], datetime.fromisoformat(given["expires_at"]), given["origin"]
     )
-
-
-def _place(tenant_id: str, connection_id: UUID) -> Place:
-    return Place(tenant_id=tenant_id, row=f"crm_tokens/{connection_id}", field="tokens")

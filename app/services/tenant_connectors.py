@@ -9,7 +9,7 @@ from uuid import UUID
 
 import orjson
 
-from app.core.crypto import Place, SecretBox, SecretUnreadable
+from app.core.crypto import SecretBox, SecretUnreadable
 from app.crm.registry import CRM_KINDS, ConnectionSettings, build_connector
 from app.crm.secret_fields import validated, with_secrets
 from app.domain.connections import SettingsInvalid
@@ -18,6 +18,7 @@ from app.domain.errors import Conflict
 from app.domain.tokens import TokenKeeper
 from app.outside.addresses import AddressGuard, AddressRefused
 from app.repositories.connections import CrmConnection
+from app.repositories.sealed import connection_place
 from app.services.crm_paces import CrmPaces
 
 Secrets = Mapping[str, str]
@@ -46,14 +47,14 @@ class TenantConnectors:
     def seal(self, tenant_id: str, connection_id: UUID, secrets: Secrets) -> bytes | None:
         if not secrets:
             return None
-        return self.box.seal(orjson.dumps(dict(secrets)), _place(tenant_id, connection_id))
+        return self.box.seal(orjson.dumps(dict(secrets)), connection_place(tenant_id, connection_id))
 
     def secrets(self, tenant_id: str, connection: CrmConnection) -> dict[str, str]:
         """Raises ``Conflict`` (``connection_unreadable``)."""
         if connection.secrets_sealed is None:
             return {}
         try:
-            opened = self.box.unseal(connection.secrets_sealed, _place(tenant_id, connection.id))
+            opened = self.box.unseal(connection.secrets_sealed, connection_place(tenant_id, connection.id))
         except SecretUnreadable:
             raise Conflict(_UNREADABLE.format(name=connection.name), code="connection_unreadable") from None
         found: dict[str, str] = orjson.loads(opened)
@@ -103,7 +104,3 @@ def completed(tenant_id: str, kind: str, settings: Mapping[str, Any]) -> dict[st
     if kind == "native":
         return {"tenant_id": tenant_id, **settings}
     return dict(settings)
-
-
-def _place(tenant_id: str, connection_id: UUID) -> Place:
-    return Place(tenant_id=tenant_id, row=f"crm_connections/{connection_id}", field="secrets")
