@@ -56,7 +56,11 @@ def connection(shop: Shop) -> dict[str, object]:
     return {"id": shop.connection_id}
 
 
-NEW_CONNECTION = {"kind": "native", "settings": {"base_url": NOWHERE}, "secrets": {"api_key": "x"}}
+NEW_CONNECTION = {
+    "kind": "native",
+    "settings": {"base_url": NOWHERE, "tenant_id": "not that of the settings"},
+    "secrets": {"api_key": "x"},
+}
 
 
 def failure(shop: Shop) -> dict[str, object]:
