@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
+from app.core.crypto import new_key
 from app.core.secrets import load_secrets
 from app.core.settings import Settings
 from sandbox.settings import parse
@@ -42,7 +43,7 @@ OF_COMPOSE = {
 }  # fmt: skip
 DOTENV = {
     "SECRET_KEY": "a secret of the tests, long enough for HMAC",
-    "CREDENTIALS_KEYS": "k1:" + "A" * 43 + "=",
+    "CREDENTIALS_KEYS": new_key("k1"),
     "POSTGRES_PASSWORD": "password of the tests",
 }
 

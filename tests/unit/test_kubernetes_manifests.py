@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from app.core.crypto import new_key
 from app.core.secrets import load_secrets
 from app.core.settings import Settings
 from tests.containers import (
@@ -32,7 +33,7 @@ OBJECTS = [row for name in KUSTOMIZATION["resources"] for row in read_yaml(f"dep
 DEPLOYMENTS = [row for row in OBJECTS if row["kind"] == "Deployment"]
 SECRET = {
     "SECRET_KEY": "a secret of the tests, long enough for HMAC",
-    "CREDENTIALS_KEYS": "k1:" + "A" * 43 + "=",
+    "CREDENTIALS_KEYS": new_key("k1"),
     "POSTGRES_PASSWORD": "password of the tests",
     "CRM_API_KEY": "key of the CRM",
 }
