@@ -345,3 +345,14 @@ BLIND: dict[str, str] = {
     "preview_crm_delivery: account_ids": "the same",
 }
 """Where the own id is answered like an unknown one, too, and why that is right."""
+
+SAMPLE = (
+    "get_order",
+    "list_orders",
+    "get_account",
+    "delete_search",
+    "send_message",
+    "replay_failures",
+    "list_files",
+)
+"""Operations of every sort, for the control without both layers: with all of them it would take very long."""
