@@ -24,6 +24,7 @@ from app.domain.errors import RateLimited, ServiceError
 from app.domain.mapping import CrmMapping
 from app.domain.writes import Write, WriteInTheWay
 from app.repositories.connections import Connections, CrmConnection
+from app.repositories.crm_health import CrmHealths
 from app.repositories.crm_links import CrmLinks
 from app.repositories.crm_moves import CrmMoves
 from app.repositories.leases import Lease, LeaseLost, Leases
@@ -49,6 +50,10 @@ class StagesRead:
     """Moves that entered the ledger of writes."""
 
 
+class AskedToWait(RateLimited):
+    """Nothing was asked: the CRM is left alone for now."""
+
+
 class ReadCrmStages:
     """``ask`` puts a write into the ledger (``WritesService.ask``)."""
 
@@ -69,7 +74,7 @@ class ReadCrmStages:
         """One reading: of all open orders' leads, or ``only`` of these keys. Nothing where the mapping lets nothing come
         back; broken off where somebody else begins one, who finds what this one would have.
 
-        Raises the families of a read from the CRM.
+        Raises the families of a read from the CRM; ``RateLimited`` also while the CRM is to be left alone.
         """
         async with self._database.tenant(tenant_id) as scope:
             connection = await Connections(scope).get(connection_id)
@@ -79,6 +84,12 @@ class ReadCrmStages:
             lease = await Leases(scope).take_over(f"stages/{connection_id}", self._holder, LEASE_SECONDS)
         try:
             return await self._read(tenant_id, connection, said, lease, only)
+        except AskedToWait:
+            raise
+        except RateLimited as error:
+            async with self._database.tenant(tenant_id) as scope:
+                await CrmHealths(scope).leave_alone(connection_id, error.retry_after)
+            raise
         except LeaseLost:
             log.info("crm_stages_are_read_elsewhere", connection=str(connection_id))
             return StagesRead()
@@ -122,6 +133,10 @@ class ReadCrmStages:
     ) -> list[LinkedOrder]:
         async with self._database.tenant(tenant_id) as scope:
             await Leases(scope).keep(lease, LEASE_SECONDS)
+            if pause := await CrmHealths(scope).pause(connection_id):
+                raise AskedToWait(
+                    "CRM попросила подождать или не отвечает: пока не спрошена.", retry_after=pause
+                )
             return await CrmLinks(scope).open_orders(connection_id, after=after, limit=_PAGE, only=only)
 
     async def _keep(
