@@ -18,7 +18,7 @@ import structlog
 from app.core.database import Database
 from app.domain.access import Caller, Role
 from app.domain.connections import ConnectionMode
-from app.domain.crm import CrmConnector, LeadAtCrm, TellsStages
+from app.domain.crm import CrmConnector, LeadAtCrm, TakesBatches, TellsStages
 from app.domain.crm_moves import LinkedOrder, Move, Seen, key_of, meaning_of, payload_of
 from app.domain.errors import RateLimited, ServiceError
 from app.domain.mapping import CrmMapping
@@ -36,6 +36,8 @@ log = structlog.get_logger(__name__)
 
 LEASE_SECONDS: Final = 120.0
 _PAGE: Final = 200
+_ONE_BY_ONE: Final = 20
+"""Of a CRM that tells of one lead a call: so many, then it is asked whether the CRM is to be left alone meanwhile."""
 _PATIENCE: Final = timedelta(hours=24)
 """So long a move waits for what stands in its way; afterwards a person decides."""
 
@@ -109,7 +111,8 @@ class ReadCrmStages:
         looked_at = moved = 0
         try:
             after = ""
-            while links := await self._page(tenant_id, connection.id, after, lease, only):
+            limit = _PAGE if isinstance(crm, TakesBatches) else _ONE_BY_ONE
+            while links := await self._page(tenant_id, connection.id, after, lease, only, limit=limit):
                 told = (
                     await crm.leads_at([link.crm_id for link in links])
                     if isinstance(crm, TellsStages)
@@ -129,7 +132,14 @@ class ReadCrmStages:
         return StagesRead(looked_at, moved, asked)
 
     async def _page(
-        self, tenant_id: str, connection_id: UUID, after: str, lease: Lease, only: Sequence[str] | None
+        self,
+        tenant_id: str,
+        connection_id: UUID,
+        after: str,
+        lease: Lease,
+        only: Sequence[str] | None,
+        *,
+        limit: int,
     ) -> list[LinkedOrder]:
         async with self._database.tenant(tenant_id) as scope:
             await Leases(scope).keep(lease, LEASE_SECONDS)
@@ -137,7 +147,7 @@ class ReadCrmStages:
                 raise AskedToWait(
                     "CRM попросила подождать или не отвечает: пока не спрошена.", retry_after=pause
                 )
-            return await CrmLinks(scope).open_orders(connection_id, after=after, limit=_PAGE, only=only)
+            return await CrmLinks(scope).open_orders(connection_id, after=after, limit=limit, only=only)
 
     async def _keep(
         self, tenant_id: str, connection_id: UUID, said: CrmMapping, link: LinkedOrder, told: LeadAtCrm
