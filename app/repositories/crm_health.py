@@ -67,8 +67,19 @@ class CrmHealths:
         )
         return {row["connection_id"]: CrmHealth(**row) for row in rows}
 
+    async def pause(self, connection_id: UUID) -> float:
+        """Seconds until the CRM may be called; 0: now."""
+        seconds: float | None = await self._connection.fetchval(
+            "SELECT extract(epoch FROM paused_until - now())::float FROM crm_health "
+            "WHERE tenant_id = $1 AND connection_id = $2 AND paused_until > now()",
+            self._tenant_id,
+            connection_id,
+        )
+        return seconds or 0.0
+
     async def note(self, connection_id: UUID, note: HealthNote) -> bool:
-        """Replaces what was known; ``opened_at`` stays that of the first opening. True: it was open before."""
+        """Replaces what was known; ``opened_at`` stays that of the first opening, and a longer wait that somebody else was
+        asked for stays, too. True: it was open before."""
         was_open: bool = await self._connection.fetchval(
             """
             WITH before AS (
@@ -80,7 +91,8 @@ class CrmHealths:
                     CASE WHEN $9::float > 0 THEN now() + make_interval(secs => $9::float) END)
             ON CONFLICT (tenant_id, connection_id) DO UPDATE SET
                 ok = excluded.ok, at = excluded.at, code = excluded.code, detail = excluded.detail,
-                failures = excluded.failures, openings = excluded.openings, paused_until = excluded.paused_until,
+                failures = excluded.failures, openings = excluded.openings,
+                paused_until = greatest(h.paused_until, excluded.paused_until),
                 opened_at = CASE WHEN $7::boolean THEN coalesce(h.opened_at, excluded.opened_at) END
             )
             SELECT EXISTS (SELECT 1 FROM before WHERE opened_at IS NOT NULL)

@@ -105,6 +105,11 @@ class Breaker:
         self._until = None
         self.note(None)
 
+    def heard(self, pause: float) -> None:
+        """Somebody else was asked to wait: so many seconds from now."""
+        if pause > 0:
+            self._until = max(self._clock() + pause, self._until or 0.0)
+
     def told(self) -> HealthNote:
         """All of it, to be written down; ``dirty`` is for the writer to clear, once that is committed."""
         ok, code, detail = self._last

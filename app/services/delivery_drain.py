@@ -21,6 +21,7 @@ from app.core.patience import when_database_is_back
 from app.core.together import all_or_none
 from app.domain.crm import CrmConnector, Entity
 from app.repositories.connections import Connections, CrmConnection
+from app.repositories.crm_health import CrmHealths
 from app.repositories.crm_problems import CrmProblems
 from app.repositories.deliveries import Claimed, Deliveries, Settled
 from app.repositories.leases import Lease, LeaseLost, Leases
@@ -152,6 +153,9 @@ class Drain:
         async with self._held() as scope:
             if not await Connections(scope).stands(self._connection):
                 return [], True  # paused, or changed: the next drain opens it anew
+            self._breaker.heard(await CrmHealths(scope).pause(self._connection.id))
+            if self._breaker.pause > 0:
+                return [], True
             for entity in _ORDER:
                 claimed = await Deliveries(scope).claim(self._connection.id, self._lease.epoch, entity, limit)
                 if claimed:

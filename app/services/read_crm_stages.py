@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -16,9 +17,10 @@ from uuid import UUID
 import structlog
 
 from app.core.database import Database, TenantConnection
+from app.core.database_errors import DATABASE_DOWN
 from app.domain.access import Caller, Role
 from app.domain.connections import ConnectionMode
-from app.domain.crm import CrmConnector, LeadAtCrm, TellsStages
+from app.domain.crm import CrmConnector, LeadAtCrm, TakesBatches, TellsStages
 from app.domain.crm_moves import LinkedOrder, Move, Seen, key_of, meaning_of, payload_of
 from app.domain.errors import RateLimited, ServiceError
 from app.domain.mapping import CrmMapping
@@ -37,6 +39,8 @@ log = structlog.get_logger(__name__)
 
 LEASE_SECONDS: Final = 120.0
 _PAGE: Final = 200
+_ONE_BY_ONE: Final = 20
+"""Of a CRM that tells of one lead a call: so many, then it is asked whether the CRM is to be left alone meanwhile."""
 _PATIENCE: Final = timedelta(hours=24)
 """So long a move waits for what stands in its way; afterwards a person decides."""
 
@@ -82,6 +86,12 @@ class ReadCrmStages:
             lease = await Leases(scope).take_over(f"stages/{connection_id}", self._holder, LEASE_SECONDS)
         try:
             return await self._read(tenant_id, connection, said, lease, only)
+        except RateLimited as error:
+            # A CRM that asks to wait means all of its callers.
+            with suppress(*DATABASE_DOWN):
+                async with self._database.tenant(tenant_id) as scope:
+                    await CrmHealths(scope).wait(connection_id, error.retry_after)
+            raise
         except LeaseLost:
             log.info("crm_stages_are_read_elsewhere", connection=str(connection_id))
             return StagesRead()
@@ -101,7 +111,8 @@ class ReadCrmStages:
         looked_at = moved = 0
         try:
             after = ""
-            while links := await self._page(tenant_id, connection.id, after, lease, only):
+            limit = _PAGE if isinstance(crm, TakesBatches) else _ONE_BY_ONE
+            while links := await self._page(tenant_id, connection.id, after, lease, only, limit=limit):
                 told = (
                     await crm.leads_at([link.crm_id for link in links])
                     if isinstance(crm, TellsStages)
@@ -121,12 +132,19 @@ class ReadCrmStages:
         return StagesRead(looked_at, moved, asked)
 
     async def _page(
-        self, tenant_id: str, connection_id: UUID, after: str, lease: Lease, only: Sequence[str] | None
+        self,
+        tenant_id: str,
+        connection_id: UUID,
+        after: str,
+        lease: Lease,
+        only: Sequence[str] | None,
+        *,
+        limit: int,
     ) -> list[LinkedOrder]:
         async with self._database.tenant(tenant_id) as scope:
             await Leases(scope).keep(lease, LEASE_SECONDS)
             await _refuse_while_left_alone(scope, connection_id)
-            return await CrmLinks(scope).open_orders(connection_id, after=after, limit=_PAGE, only=only)
+            return await CrmLinks(scope).open_orders(connection_id, after=after, limit=limit, only=only)
 
     async def _keep(
         self, tenant_id: str, connection_id: UUID, said: CrmMapping, link: LinkedOrder, told: LeadAtCrm

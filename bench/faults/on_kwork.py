@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
 from bench.faults.bed import Bed
@@ -19,8 +20,10 @@ ORDER_LISTS = {"web": "/get_manage_orders*", "api": "/workerOrders*"}
 
 def signed_out(bed: Bed, step: Step) -> Seen:
     """All sessions of the account are gone; pages show the form to sign in."""
-    ended = bed.stand.sign_out(step.params["account"], forget=step.params["forget"])
-    return {"ended": ended} if ended else None
+    account, forget = step.params["account"], step.params["forget"]
+    with suppress(TimeoutError):  # it may be waiting for its next sign-in still
+        return {"ended": until(lambda: bed.stand.sign_out(account, forget=forget), _PATIENCE_SECONDS)}
+    return None
 
 
 def captcha(bed: Bed, step: Step) -> Seen:

@@ -19,6 +19,8 @@ _SPREAD_SECONDS_A_FAULT = 0.8
 _LAST_SECONDS = 10.0
 """At the end of the storm nothing of the rare lanes need be left."""
 _SHORTEST_PAUSE = 0.35
+_SHORTEST_PAUSES = {"workers": 1.0}
+"""Who falls again before it works proves little."""
 _USUAL_SECONDS = {"postgres": 2.5, "redis": 1.6, "kwork": 6.0}
 """So long a step of these lanes takes, about; the other lanes are full anyway."""
 Params = dict[str, Any]
@@ -71,7 +73,9 @@ def _spread(steps: Sequence[Step], faults: int) -> Iterator[Step]:
     lanes = Counter(step.lane for step in steps)
     for step in steps:
         share = (_SPREAD_SECONDS_A_FAULT * faults - _LAST_SECONDS) / lanes[step.lane]
-        pause = max(_SHORTEST_PAUSE, share - _USUAL_SECONDS.get(step.lane, math.inf))
+        pause = max(
+            _SHORTEST_PAUSES.get(step.lane, _SHORTEST_PAUSE), share - _USUAL_SECONDS.get(step.lane, math.inf)
+        )
         yield replace(step, pause=round(step.pause * pause, 2))
 
 

@@ -18,6 +18,7 @@ from app.crm.registry import build_connector
 from app.domain.crm import CrmConnector
 from app.domain.failures import FailureFilter
 from app.repositories.connections import Connections, CrmConnection
+from app.repositories.crm_health import CrmHealths
 from app.repositories.deliveries import Deliveries
 from app.repositories.delivery_statements import CLAIM
 from app.repositories.failures import Failures
@@ -349,6 +350,22 @@ async def test_a_throttled_crm_gets_nothing_more_of_either_open_batch(outbox: De
     await outbox.drain()
     assert (outbox.done("lead created"), outbox.done("lead existing")) == (3 * BATCH, 0)
     assert await outbox.count("done") == 3 * BATCH
+
+
+async def test_what_somebody_else_was_asked_for_stops_a_running_push_before_its_next_batch(
+    outbox: DemoOutbox,
+) -> None:
+    await outbox.queue_leads(3 * BATCH)
+    async with outbox.two_batches_open() as push, outbox.database.tenant(TENANT) as scope:
+        connection = await Connections(scope).default("native")
+        await CrmHealths(scope).wait(connection.id, 60)
+    await push
+    # What of the open batches had not left yet is held as well; of the third nothing was begun.
+    done, held, pending = [await outbox.count(state) for state in ("done", "retry", "pending")]
+    assert (done + held, pending) == (2 * BATCH, BATCH)
+    found = await outbox.health()
+    assert found is not None
+    assert found.pause > 50
 
 
 async def test_a_worker_killed_with_two_batches_open_leaves_only_what_is_looked_up(
