@@ -8,21 +8,25 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Self
 
 import httpx2
 import jwt
 import pytest
 
+from tests.service import Service
 from tests.stand import ROOT
 
 PREFIX = "/api/v1/kwork"
+PATIENCE_SECONDS = 30.0
 SECRET = "a secret of the gateway and the service, long enough"
 FOLDER = ROOT / "tests" / "gateway_proxy"
-_OF_THE_WAY = {"date", "server", "connection", "keep-alive", "transfer-encoding"}
+_OF_THE_WAY = {"date", "server", "connection", "keep-alive", "transfer-encoding", "ratelimit"}
 
 
 class Gateway:
@@ -109,3 +113,56 @@ def pieces(data: bytes, size: int = 1000) -> Any:
     """A body without a length."""
     for start in range(0, len(data), size):
         yield data[start : start + size]
+
+
+def raw(gateway: Gateway, request: str, *headers: str) -> socket.socket:
+    """A connection on which this head was sent."""
+    sent = socket.create_connection(("127.0.0.1", gateway.port), timeout=60)
+    sent.sendall("\r\n".join([f"{request} HTTP/1.1", "Host: gateway", *headers, "", ""]).encode())
+    return sent
+
+
+def described(body: bytes) -> list[str]:
+    """Headers of that JSON body, of a user of a tenant of its own."""
+    return [
+        f"Authorization: Bearer {token('by-hand')}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+    ]
+
+
+def read_until(sent: socket.socket, end: bytes) -> bytes:
+    found = b""
+    while not found.endswith(end):
+        byte = sent.recv(1)
+        assert byte, found
+        found += byte
+    return found
+
+
+@contextmanager
+def listening(caller: Caller, *habits: str) -> Iterator[httpx2.Response]:
+    """The stream of events; a reader that has just left may still count for a moment."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        with caller.client.stream("GET", "/events", headers={"X-Habits": ", ".join(habits)}) as answer:
+            if "x-unknown-habit" in answer.headers:
+                habits = ()
+            elif answer.status_code == 200:
+                yield answer
+                return
+            assert time.monotonic() < deadline, answer.status_code
+        time.sleep(0.02)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def kept_bytes(service: Service) -> int:
+    """On the service's disk, of whole and of half files."""
+    files = service.folder / "data" / "files"
+    return sum(path.stat().st_size for path in files.rglob("*") if path.is_file())

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from enum import Enum
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.core.depth import is_too_deep
+
 MOST_DEPTH = 32
 """Brackets within brackets of a JSON body; what the API takes has ten at most."""
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
-_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 class BodyRefusal(Enum):
@@ -53,7 +52,7 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         body = BodyRefusal.TOO_LARGE if (length or 0) > self._max_bytes else await self._whole(receive)
-        if isinstance(body, bytes) and is_too_deep(body):
+        if isinstance(body, bytes) and is_too_deep(body, MOST_DEPTH):
             body = BodyRefusal.TOO_DEEP
         if isinstance(body, BodyRefusal):
             await self._on_refusal[body](scope, receive, send)
@@ -75,20 +74,6 @@ class BodyLimit:
                         return bytes(found)
         except TimeoutError:
             return BodyRefusal.TOO_SLOW
-
-
-def is_too_deep(body: bytes) -> bool:
-    """Whether brackets are nested deeper than ``MOST_DEPTH``, by the brackets alone: pairs are taken away from inside
-    out. Brackets that do not fit each other are the parser's to refuse, unless too many of them stay open.
-    """
-    if body.count(b"[") + body.count(b"{") <= MOST_DEPTH:
-        return False
-    brackets = _STRING.sub(b"", body).translate(None, _NO_BRACKETS)
-    for _ in range(MOST_DEPTH):
-        if not brackets:
-            return False
-        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
-    return brackets.count(b"[") + brackets.count(b"{") > 0
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

@@ -119,13 +119,20 @@ def claims_of(token: str, claims: dict[str, Any]) -> Claims:
         # Gateways may leave ``jti`` out; then a digest serves to revoke it, without the signature: of ES256 anybody can
         # make a second valid one.
         jti=_text(claims, "jti", 128) or hashlib.sha256(token.rpartition(".")[0].encode()).hexdigest(),
-        expires_at=float(claims["exp"]),
-        issued_at=float(claims["iat"]) if "iat" in claims else None,
+        expires_at=_seconds(claims, "exp"),
+        issued_at=_seconds(claims, "iat") if "iat" in claims else None,
         issuer=_text(claims, "iss"),
         email=_text(claims, "email"),
         tenant_id=_text(claims, "tenant_id"),
         role=_text(claims, "role"),
     )
+
+
+def _seconds(claims: dict[str, Any], name: str) -> float:
+    try:
+        return float(claims[name])
+    except OverflowError as error:
+        raise InvalidToken(f"{name} is out of range") from error
 
 
 def _text(claims: dict[str, Any], name: str, limit: int = 320) -> str | None:

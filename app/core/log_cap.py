@@ -1,6 +1,6 @@
 """Floods of log lines are cut before they cost anything: so many a second of one logger at one level, the rest is counted.
 
-A line that is dropped here is neither made nor rendered and costs less than half a microsecond: otherwise a loop that
+A line that is dropped here is neither made nor rendered and costs about a microsecond: otherwise a loop that
 complains would take the processor from the requests, whoever writes the lines down. That is why the counting stands
 where the line begins, and looks at no clock: ``open_again`` is called once a second.
 """

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
-_LOCK = 7_013_240_184
+LOCK = 7_013_240_184
 _LINK = re.compile(r'^(revision|down_revision) = "(\w+)"', re.MULTILINE)
 _ROLE_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
@@ -53,31 +53,44 @@ def _links() -> dict[str, str | None]:
 
 
 async def migrate(address: DatabaseAddress, role: str | None) -> bool:
-    """Upgrades to ``head``. Returns False when there was nothing to do."""
+    """Upgrades to ``head``. Of several instances that start at once one does the work, under a lock of its session that
+    ends with it however it ends; the others wait. Returns whether this one changed the schema.
+    """
     if role is not None and not _ROLE_NAME.fullmatch(role):
         raise MigrationError("POSTGRES_APP_ROLE: допустимы строчные латинские буквы, цифры и подчёркивание.")
     connection = await asyncpg.connect(**address.arguments(), timeout=10)
     try:
         _refuse_old(connection)
-        found = await _revision(connection)
-        if found is not None and found not in _links():
-            raise MigrationError(
-                f"База данных новее программы (схема {found}, программа знает {head()}). "
-                "Запустите ту версию сервиса, что её обновила, или новее."
-            )
+        found = await _known_revision(connection)
         if found == head() and await _role_is_ready(connection, role):
             return False
-        # Waits for another instance that is migrating right now.
-        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        await _lock(connection)
         if role is not None:
             await _make_role(connection, role)
-        if await _revision(connection) != head():
+        outdated = await _known_revision(connection) != head()
+        if outdated:
             await _upgrade(address)
         if role is not None:
             await connection.execute(_grants(role))
-        return True
+        return outdated
     finally:
         await connection.close()
+
+
+async def _known_revision(connection: asyncpg.Connection) -> str | None:
+    found = await _revision(connection)
+    if found is not None and found not in _links():
+        raise MigrationError(
+            f"База данных новее программы (схема {found}, программа знает {head()}). "
+            "Запустите ту версию сервиса, что её обновила, или новее."
+        )
+    return found
+
+
+async def _lock(connection: asyncpg.Connection) -> None:
+    if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
+        log.info("another instance is migrating the database: waiting for it")
+        await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
 
 
 async def _revision(connection: asyncpg.Connection) -> str | None:

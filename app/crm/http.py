@@ -13,6 +13,7 @@ from functools import cache
 
 import httpx2
 
+from app.core.depth import is_too_deep
 from app.core.tracing import headers_to_crm, span
 from app.crm.cleaning import Cleaner
 from app.crm.exchanges import call_begins
@@ -20,6 +21,8 @@ from app.crm.exchanges import call_begins
 Headers = Sequence[tuple[str, str]]
 Inflate = Callable[[bytes, int], bytes]
 
+MOST_DEPTH = 64
+"""Brackets within brackets of an answer in JSON."""
 BEFORE_SENDING = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 """Only what surely happens before the first byte; in doubt an error is unclear."""
 
@@ -133,7 +136,10 @@ class FencedHttp:
             raise Unclear(f"no whole answer within {self._limits.total_seconds:g} s") from None
         except (httpx2.HTTPError, httpx2.StreamError, OSError, ValueError) as error:
             raise Unclear(_words(error)) from None
-        return Answer(response.status_code, response.headers, content)
+        answer = Answer(response.status_code, response.headers, content)
+        if answer.is_json and is_too_deep(content, MOST_DEPTH):
+            raise Unclear(f"the answer is nested deeper than {MOST_DEPTH}")
+        return answer
 
     async def aclose(self) -> None:
         await self._transport.aclose()

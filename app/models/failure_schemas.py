@@ -200,10 +200,11 @@ class ProblemOut(BaseModel):
     connection: str = Field(description="The connection's name.")
     code: str = Field(examples=["auth_expired"])
     subject: str = Field(
-        description="`connection`, or the entity whose deliveries wait: `lead`, `contact`, `note`."
+        description="`connection`, the entity whose deliveries wait (`lead`, `contact`, `note`), or `move`: what people "
+        "did with leads in the CRM does not happen on Kwork."
     )
     detail: str | None = Field(description="In the words of the last time.")
-    count: int = Field(description="How often it was met.")
+    count: int = Field(description="How often it was met; of `move`: how many leads it holds now.")
     first_seen_at: datetime
     last_seen_at: datetime
     closed_at: datetime | None

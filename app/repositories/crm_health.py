@@ -77,18 +77,6 @@ class CrmHealths:
         )
         return seconds or 0.0
 
-    async def leave_alone(self, connection_id: UUID, seconds: float) -> None:
-        """What somebody was asked who does not deliver: for everybody, and no word on whether the CRM is well."""
-        await self._connection.execute(
-            "INSERT INTO crm_health AS h (tenant_id, connection_id, ok, paused_until) "
-            "VALUES ($1, $2, true, now() + make_interval(secs => $3)) "
-            "ON CONFLICT (tenant_id, connection_id) DO UPDATE "
-            "SET paused_until = greatest(h.paused_until, excluded.paused_until)",
-            self._tenant_id,
-            connection_id,
-            seconds,
-        )
-
     async def note(self, connection_id: UUID, note: HealthNote) -> bool:
         """Replaces what was known; ``opened_at`` stays that of the first opening, and a longer wait that somebody else was
         asked for stays, too. True: it was open before."""
@@ -120,6 +108,18 @@ class CrmHealths:
             note.pause,
         )
         return was_open
+
+    async def wait(self, connection_id: UUID, seconds: float) -> None:
+        """It asked a reader to wait so long; everything else that is known of it stays."""
+        await self._connection.execute(
+            "INSERT INTO crm_health AS h (tenant_id, connection_id, ok, at, failures, openings, paused_until) "
+            "VALUES ($1, $2, true, now(), 0, 0, now() + make_interval(secs => $3)) "
+            "ON CONFLICT (tenant_id, connection_id) DO UPDATE SET "
+            "paused_until = greatest(h.paused_until, excluded.paused_until)",
+            self._tenant_id,
+            connection_id,
+            seconds,
+        )
 
 
 _HEALTH = (

@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address, IPv6Network, ip_address
 
 from app.core.database import Database
 from app.core.limits import RateLimits
@@ -113,19 +114,20 @@ class Login:
         return SignedIn(token, lifetime, user)
 
     async def _slow_down(self, email: str, address: str) -> None:
-        each = self._per_minute
-        waits = (
-            await self._limits.hit("login", f"{address} {email}", per_minute=each),
-            await self._limits.hit("login-user", email, per_minute=each * _ANY_ADDRESS),
-            await self._limits.hit("login-address", address, per_minute=each * _ANY_USER),
-        )
-        wait = max((seconds for seconds in waits if seconds is not None), default=None)
-        if wait is not None:
-            raise RateLimited(
-                "Слишком много попыток входа. Подождите и повторите.",
-                retry_after=wait,
-                code="too_many_logins",
-            )
+        """What one limit stops is not counted by the next: one address alone cannot use up a user's tries."""
+        place, each = _place(address), self._per_minute
+        for name, key, per_minute in (
+            ("login", f"{place} {email}", each),
+            ("login-address", place, each * _ANY_USER),
+            ("login-user", email, each * _ANY_ADDRESS),
+        ):
+            wait = await self._limits.hit(name, key, per_minute=per_minute)
+            if wait is not None:
+                raise RateLimited(
+                    "Слишком много попыток входа. Подождите и повторите.",
+                    retry_after=wait,
+                    code="too_many_logins",
+                )
 
     async def _matching(self, found: Sequence[Credentials], password: str) -> list[User]:
         """Those with that password who may come in. Somebody who is not there takes as long as one who is."""
@@ -147,3 +149,14 @@ class Login:
         if self._step > 0:
             elapsed = time.monotonic() - started
             await asyncio.sleep(math.ceil(elapsed / self._step) * self._step - elapsed)
+
+
+def _place(address: str) -> str:
+    """Who has one IPv6 address has all of its /64."""
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv6Address):
+        return str(parsed.ipv4_mapped or IPv6Network((parsed, 64), strict=False))
+    return str(parsed)

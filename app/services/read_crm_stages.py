@@ -15,7 +15,7 @@ from uuid import UUID
 
 import structlog
 
-from app.core.database import Database
+from app.core.database import Database, TenantConnection
 from app.domain.access import Caller, Role
 from app.domain.connections import ConnectionMode
 from app.domain.crm import CrmConnector, LeadAtCrm, TakesBatches, TellsStages
@@ -29,6 +29,7 @@ from app.repositories.crm_links import CrmLinks
 from app.repositories.crm_moves import CrmMoves
 from app.repositories.leases import Lease, LeaseLost, Leases
 from app.services.admit_write import Wanted
+from app.services.crm_breaker import Paused
 from app.services.note_move_problems import note_move_problems
 from app.services.ready_mapping import ready_mapping
 
@@ -52,10 +53,6 @@ class StagesRead:
     """Moves that entered the ledger of writes."""
 
 
-class AskedToWait(RateLimited):
-    """Nothing was asked: the CRM is left alone for now."""
-
-
 class ReadCrmStages:
     """``ask`` puts a write into the ledger (``WritesService.ask``)."""
 
@@ -76,22 +73,17 @@ class ReadCrmStages:
         """One reading: of all open orders' leads, or ``only`` of these keys. Nothing where the mapping lets nothing come
         back; broken off where somebody else begins one, who finds what this one would have.
 
-        Raises the families of a read from the CRM; ``RateLimited`` also while the CRM is to be left alone.
+        Raises the families of a read from the CRM, and ``Paused`` while it is left alone.
         """
         async with self._database.tenant(tenant_id) as scope:
             connection = await Connections(scope).get(connection_id)
             said = ready_mapping(dict(connection.mapping)).said
             if not said.back or connection.mode is not ConnectionMode.LIVE:
                 return StagesRead()
+            await _refuse_while_left_alone(scope, connection_id)
             lease = await Leases(scope).take_over(f"stages/{connection_id}", self._holder, LEASE_SECONDS)
         try:
             return await self._read(tenant_id, connection, said, lease, only)
-        except AskedToWait:
-            raise
-        except RateLimited as error:
-            async with self._database.tenant(tenant_id) as scope:
-                await CrmHealths(scope).leave_alone(connection_id, error.retry_after)
-            raise
         except LeaseLost:
             log.info("crm_stages_are_read_elsewhere", connection=str(connection_id))
             return StagesRead()
@@ -143,10 +135,7 @@ class ReadCrmStages:
     ) -> list[LinkedOrder]:
         async with self._database.tenant(tenant_id) as scope:
             await Leases(scope).keep(lease, LEASE_SECONDS)
-            if pause := await CrmHealths(scope).pause(connection_id):
-                raise AskedToWait(
-                    "CRM попросила подождать или не отвечает: пока не спрошена.", retry_after=pause
-                )
+            await _refuse_while_left_alone(scope, connection_id)
             return await CrmLinks(scope).open_orders(connection_id, after=after, limit=limit, only=only)
 
     async def _keep(
@@ -197,6 +186,12 @@ class ReadCrmStages:
         async with self._database.tenant(tenant_id) as scope:
             await CrmMoves(scope).asked(move.id, write.id)
         return True
+
+
+async def _refuse_while_left_alone(scope: TenantConnection, connection_id: UUID) -> None:
+    """Raises ``Paused``: a CRM that asked to wait, or does not answer, is not read either."""
+    if pause := await CrmHealths(scope).pause(connection_id):
+        raise Paused("CRM попросила подождать или не отвечает: пока не читается.", retry_after=pause)
 
 
 def _caller(tenant_id: str, connection: CrmConnection) -> Caller:

@@ -38,7 +38,9 @@ def told_by_crm(bed: Bed, step: Step) -> dict[str, Any] | None:
     taken = _told([f"{rng.choice(urls)}{address}" for _ in bodies], bodies)
     if not taken:
         return None
-    return {"told": len(bodies), "taken": taken, "writes": _ask(door, "GET", "/writes")["total"]}
+    with suppress(TimeoutError):
+        return {"told": len(bodies), "taken": taken, "writes": _ask(door, "GET", "/writes")["total"]}
+    return None
 
 
 def _told(addresses: Sequence[str], bodies: Sequence[dict[str, Any]]) -> int:

@@ -6,10 +6,12 @@ import shutil
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from secrets import token_urlsafe
 
 import httpx2
 import pytest
 
+from app.core.crypto import new_key
 from tests.service import Service
 from tests.stand import Stand
 
@@ -98,11 +100,8 @@ def test_what_is_no_backup_is_refused_in_one_sentence(
     else:
         with tarfile.open(given, "w") as tar:
             tar.add(__file__, "../../outside.py")
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "secrets.json").write_text(
-        '{"SECRET_KEY": "' + "s" * 40 + '", "CREDENTIALS_KEYS": ""}'
-    )
-    refused = Service(tmp_path, stand, CREDENTIALS_KEYS="k1:" + "A" * 43 + "=").command("restore", str(given))
+    keys = {"SECRET_KEY": token_urlsafe(48), "CREDENTIALS_KEYS": new_key("k1")}
+    refused = Service(tmp_path, stand, **keys).command("restore", str(given))
     assert refused.returncode == 2
     assert "не резервная копия" in refused.stderr, refused.stderr
     assert not (tmp_path.parent / "outside.py").exists()

@@ -7,20 +7,30 @@ import json
 import random
 import re
 import socket
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from urllib.parse import quote, urljoin, urlsplit
 
 import httpx2
 import pytest
 
-from tests.node_gateway import PREFIX, SECRET, Caller, Gateway, pieces, seen, token
+from tests.node_gateway import (
+    PREFIX,
+    SECRET,
+    Caller,
+    Gateway,
+    described,
+    kept_bytes,
+    listening,
+    pieces,
+    raw,
+    read_until,
+    seen,
+    until,
+)
 from tests.service import Service
 from tests.stand import Stand
 from tests.streams import Frame, SseParser
 
-PATIENCE_SECONDS = 30.0
 HABITS = [
     (),
     ("adds-slash",),
@@ -44,7 +54,13 @@ SEARCH = {
 @pytest.fixture(scope="module")
 def service(stand: Stand, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service behind the gateway's prefix that shares its secret."""
-    settings = {"ROOT_PATH": PREFIX, "SECRET_KEY": SECRET, "EVENT_STREAMS_PER_TENANT": "2", "WORKER": "false"}
+    settings = {
+        "ROOT_PATH": PREFIX,
+        "SECRET_KEY": SECRET,
+        "EVENT_STREAMS_PER_TENANT": "2",
+        "WORKER": "false",
+        "RATE_LIMIT_PER_MINUTE": "100000",
+    }
     running = Service(tmp_path_factory.mktemp("gateway"), stand, **settings).start()
     yield running
     running.stop()
@@ -346,57 +362,9 @@ def test_a_wrong_address_is_told_where_the_right_ones_are(through: Caller) -> No
     assert f"{PREFIX}/docs" in through.ask("GET", "/nowhere").json()["detail"]
 
 
-# By hand ---------------------------------------------------------------------------------------------
-
-
-def raw(gateway: Gateway, request: str, *headers: str) -> socket.socket:
-    """A connection on which this head was sent."""
-    sent = socket.create_connection(("127.0.0.1", gateway.port), timeout=60)
-    sent.sendall("\r\n".join([f"{request} HTTP/1.1", "Host: gateway", *headers, "", ""]).encode())
-    return sent
-
-
-def described(body: bytes) -> list[str]:
-    """Headers of that JSON body, of a user of a tenant of its own."""
-    return [
-        f"Authorization: Bearer {token('by-hand')}",
-        "Content-Type: application/json",
-        f"Content-Length: {len(body)}",
-    ]
-
-
-def read_until(sent: socket.socket, end: bytes) -> bytes:
-    found = b""
-    while not found.endswith(end):
-        byte = sent.recv(1)
-        assert byte, found
-        found += byte
-    return found
-
-
-@contextmanager
-def listening(caller: Caller, *habits: str) -> Iterator[httpx2.Response]:
-    """The stream of events; a reader that has just left may still count for a moment."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        with caller.client.stream("GET", "/events", headers={"X-Habits": ", ".join(habits)}) as answer:
-            if "x-unknown-habit" in answer.headers:
-                habits = ()
-            elif answer.status_code == 200:
-                yield answer
-                return
-            assert time.monotonic() < deadline, answer.status_code
-        time.sleep(0.02)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def kept_bytes(service: Service) -> int:
-    """On the service's disk, of whole and of half files."""
-    files = service.folder / "data" / "files"
-    return sum(path.stat().st_size for path in files.rglob("*") if path.is_file())
+@pytest.mark.parametrize("habits", [(), ("keeps-prefix",)], ids="+".join)
+def test_metrics_are_for_whoever_runs_the_service_not_for_the_gateways_users(
+    through: Caller, service: Service, habits: tuple[str, ...]
+) -> None:
+    assert httpx2.get(f"{service.url}/metrics").status_code == 200
+    assert through.ask("GET", "/metrics", *habits).status_code == 404

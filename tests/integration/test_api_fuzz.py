@@ -59,6 +59,7 @@ def known_ids(shop: Shop) -> Known:
         "/api/v1/files/": {"id": str(shop.file_id)},
         "/api/v1/webhooks/": {"id": str(shop.webhook_id), "delivery_id": str(shop.delivery_id)},
         "/api/v1/crm/connection/": {"id": str(shop.connection_id)},
+        "/api/v1/api-keys/": {"id": str(shop.api_key_id)},
         "/api/v1/crm-sync/runs/": {"id": str(shop.run_id)},
         "/api/v1/crm-sync/failures/": {"id": str(shop.failure_id)},
     }

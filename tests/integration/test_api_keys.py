@@ -193,7 +193,14 @@ async def test_a_tenant_has_a_hundred_keys_and_no_more_even_at_once(
         MOST_KEYS,
     )
     async with api.admin("a") as client:
-        answers = await asyncio.gather(*(client.post(KEYS, json={"name": f"late {n}"}) for n in range(4)))
+        async with owner.transaction():
+            # Nobody gets as far as writing it down before all have come.
+            await owner.execute("LOCK TABLE audit IN ACCESS EXCLUSIVE MODE")
+            posts = [asyncio.create_task(client.post(KEYS, json={"name": f"late {n}"})) for n in range(4)]
+            async with asyncio.timeout(30):
+                while await owner.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") < len(posts):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+        answers = await asyncio.gather(*posts)
     assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
     assert {a.json()["code"] for a in answers if a.status_code == 409} == {"too_many_keys"}
 
@@ -208,6 +215,14 @@ async def test_a_revoked_key_is_out_at_once_here_and_for_new_processes(api: Api,
     assert (await me(api, key["key"])).json()["code"] == "key_invalid"
     assert (await me(build_api(database), key["key"])).json()["code"] == "key_invalid"
     assert told["details"]["last_used_at"] is not None
+
+
+async def test_each_key_has_the_rate_limit_of_a_user(database: Database) -> None:
+    api = build_api(database, rate_limit_per_minute=4)
+    keys = [(await made(api))["key"] for _ in range(2)]
+    for key in keys:
+        assert [(await me(api, key)).status_code for _ in range(6)] == [200] * 4 + [429] * 2
+    assert (await me(api, keys[0])).json()["code"] == "too_many_requests"
 
 
 async def test_an_expired_key_says_so(api: Api, owner: asyncpg.Connection) -> None:

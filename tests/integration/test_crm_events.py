@@ -205,6 +205,24 @@ async def test_a_crm_that_does_not_answer_is_not_asked_more_often_for_telling(of
     assert len(office.ledger.kwork.arrived) == 1, "what was named before is not forgotten"
 
 
+async def test_a_crm_that_asked_to_wait_is_not_read_before(office: Office) -> None:
+    """Whoever was asked: a push waits as well for what a reader was told."""
+    await office.ready()
+    await office.move(WORK)
+    await office.tell()
+    office.stand.bad_day("throttles_for_seconds", count=1)
+    await office.look()
+    waits = "SELECT extract(epoch FROM paused_until - now()) FROM crm_health"
+    assert 5 < await office.owner.fetchval(waits) <= 7
+    before = office.reads()
+    await office.look()
+    assert office.reads() == before
+    assert await office.owner.fetchval("SELECT reason FROM crm_schedule") == "crm_paused"
+    await office.owner.execute("UPDATE crm_health SET paused_until = now()")
+    await office.look()
+    assert len(office.ledger.kwork.arrived) == 1
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -228,7 +246,7 @@ async def test_what_concerns_no_lead_of_ours_leaves_nothing_behind(office: Offic
     ("body", "status", "code"),
     [
         (b"[1", 422, "event_unreadable"),
-        (b'{"a": ' * 5000, 422, "event_unreadable"),
+        (b'{"a": ' * 5000, 422, "json_too_deep"),
         (b"&".join(b"a[%d]=1" % number for number in range(5001)), 422, "event_unreadable"),
         (b"x" * (256 * 1024 + 1), 413, "body_too_large"),
         (b"x" * (3 * 1024 * 1024), 413, "body_too_large"),

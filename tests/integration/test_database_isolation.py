@@ -57,6 +57,12 @@ WINDOWS = {
     ): "who holds many leases keeps them all at once, by a name that nobody else knows",
     ("searches", "exchange_matching"): "the exchange is matched to the searches of all tenants at once",
     ("project_leads", "exchange_matching"): "the same, for the projects whose leads are followed",
+    ("searches", "scheduler"): "the scheduler sees whether anybody searches the exchange",
+    ("crm_schedule", "scheduler"): "the scheduler sees what is due, and marks it as queued",
+    ("event_heads", "scheduler"): "the scheduler sees whose log of events went on",
+    ("crm_note_marks", "scheduler"): "the scheduler sees how far notes have come",
+    ("api_keys", "key_lookup"): "who shows a key tells no tenant; it opens the one row of its hash",
+    ("crm_event_addresses", "secret_holder"): "a CRM that tells of changes shows a secret, and no tenant",
     ("users", "login_lookup"): "who signs in tells an e-mail, and not yet a tenant",
 }
 """Policies beside the tenant's own, each with its reason: what one of them opens is bound to a transaction's setting."""
@@ -68,6 +74,7 @@ WITHOUT_TENANT = {
     "kwork_categories": "Kwork's rubrics",
     "kwork_users": "public profiles",
     "shared_schedule": "what is read once for all",
+    "shared_figures": "what /metrics tells, counted over all tenants",
     "alembic_version": "the schema's version",
     "procrastinate_jobs": "ids alone travel in jobs",
     "procrastinate_events": "of jobs",

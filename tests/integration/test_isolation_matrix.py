@@ -7,6 +7,7 @@ import pytest
 
 from app.core.database import DatabaseAddress
 from tests.api import Api, build_api
+from tests.isolation.cases import SAMPLE
 from tests.isolation.matrix import probe_all
 from tests.isolation.report import Report
 from tests.isolation.unfiltered import WithoutLayers
@@ -22,17 +23,6 @@ async def test_no_operation_shows_or_touches_what_another_tenant_has(report: Rep
     assert report.leaks == []
     assert report.blind == []
     assert report.n > 400
-
-
-SAMPLE = (
-    "get_order",
-    "list_orders",
-    "get_account",
-    "delete_search",
-    "send_message",
-    "replay_failures",
-    "list_files",
-)
 
 
 async def test_without_both_layers_the_same_probes_see_the_leak(

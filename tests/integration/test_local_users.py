@@ -15,6 +15,7 @@ from app.compose_access import compose_access
 from app.core.database import Database
 from app.core.limits import RateLimits
 from app.core.passwords import Passwords
+from app.core.redis import RedisConnection
 from app.domain.access import Role
 from app.domain.errors import Invalid, RateLimited, ServiceError, Unauthenticated
 from app.services import log_in
@@ -69,9 +70,9 @@ class Nobody(Passwords):
         return False
 
 
-def logins(database: Database, redis_url: str | None, per_minute: int = 5) -> Login:
-    settings = settings_for_tests(login_limit_per_minute=per_minute)
-    limits = RateLimits(redis_url)
+def logins(database: Database, shared: RedisConnection | None = None) -> Login:
+    settings = settings_for_tests(login_limit_per_minute=5)
+    limits = RateLimits(shared)
     return compose_access(settings, SECRET, database, limits, passwords=Nobody(), step_seconds=0).login
 
 
@@ -93,7 +94,8 @@ async def tries(
 
 
 async def test_tries_are_counted_exactly_over_processes(database: Database, redis_url: str) -> None:
-    doors = [logins(database, redis_url) for _ in range(3)]
+    shared = [RedisConnection(redis_url, answer_seconds=60.0) for _ in range(3)]
+    doors = [logins(database, one) for one in shared]
     mark = secrets.token_hex(4)
     one_address = await tries(doors, 20, email=lambda _: f"{mark}@x", address=lambda _: mark)
     assert one_address == 5, "one user from one address"
@@ -101,13 +103,27 @@ async def test_tries_are_counted_exactly_over_processes(database: Database, redi
     assert everywhere == 15, "one user from whatever addresses"
     letters = await tries(doors, 20, email=lambda n: f"V{mark}@x" if n % 2 else f"v{mark}@X", address=lambda n: f"{mark}-v{n}")  # fmt: skip
     assert letters == 15, "written in whatever case"
+    network = await tries(
+        doors, 20, email=lambda _: f"n{mark}@x", address=lambda n: f"2a00:1450:4010:{mark[:4]}::{n:x}"
+    )
+    assert network == 5, "an IPv6 network is one address"
     anybody = await tries(doors, 70, email=lambda n: f"{n}-{mark}@x", address=lambda _: f"w{mark}")
     assert anybody == 50, "whatever users from one address"
+    for one in shared:
+        await one.close()
+
+
+async def test_one_address_alone_cannot_lock_a_user_out(database: Database) -> None:
+    door = logins(database)
+    assert await tries([door], 200, email=lambda _: "victim@x", address=lambda _: "1.2.3.4") == 5
+    assert await tries([door], 5, email=lambda _: "victim@x", address=lambda _: "5.6.7.8") == 5
 
 
 async def test_without_redis_the_process_counts(database: Database, unused_tcp_port: int) -> None:
-    door = logins(database, f"redis://127.0.0.1:{unused_tcp_port}/0")
+    nobody = RedisConnection(f"redis://127.0.0.1:{unused_tcp_port}/0")
+    door = logins(database, nobody)
     assert await tries([door], 20, email=lambda _: "a@x", address=lambda _: "1") == 5
+    await nobody.close()
 
 
 # What a refusal tells ----------------------------------------------------------------------------------

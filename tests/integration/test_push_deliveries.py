@@ -358,7 +358,7 @@ async def test_what_somebody_else_was_asked_for_stops_a_running_push_before_its_
     await outbox.queue_leads(3 * BATCH)
     async with outbox.two_batches_open() as push, outbox.database.tenant(TENANT) as scope:
         connection = await Connections(scope).default("native")
-        await CrmHealths(scope).leave_alone(connection.id, 60)
+        await CrmHealths(scope).wait(connection.id, 60)
     await push
     assert (await outbox.count("done"), await outbox.count("pending")) == (2 * BATCH, BATCH)
     found = await outbox.health()

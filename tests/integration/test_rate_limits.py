@@ -121,8 +121,11 @@ async def test_a_user_has_sixty_requests_whoever_serves_them(database: Database,
 
     async def statuses(api: Api, tenant: str, who: str, times: int) -> Counter[int]:
         async with api.client(token(tenant, sub=who)) as client:
-            answers = await asyncio.gather(*(client.get("/api/v1/auth/me") for _ in range(times)))
-        return Counter(answer.status_code for answer in answers)
+            first = await client.get(
+                "/api/v1/auth/me"
+            )  # the token is known from then on, without the database
+            rest = await asyncio.gather(*(client.get("/api/v1/auth/me") for _ in range(times - 1)))
+        return Counter(answer.status_code for answer in (first, *rest))
 
     async with connections(redis_url, 2) as shared:
         apis = [build_api(database, limits=RateLimits(one), rate_limit_per_minute=60) for one in shared]
@@ -157,7 +160,10 @@ def test_who_is_calling_is_asked_and_counted_before_anything_else_is_judged() ->
     for name in list_modules():
         for route in getattr(import_module(name), "router", APIRouter()).routes:
             assert isinstance(route, APIRoute)
-            kinds = [isinstance(one.call, Access) for one in route.dependant.dependencies]
+            kinds = [
+                any(isinstance(asked.call, Access) for asked in (one, *one.dependencies))
+                for one in route.dependant.dependencies
+            ]
             assert True not in kinds or kinds[0], (
                 f"{name} {route.path}: the caller must be the first parameter"
             )

@@ -56,7 +56,11 @@ def connection(shop: Shop) -> dict[str, object]:
     return {"id": shop.connection_id}
 
 
-NEW_CONNECTION = {"kind": "native", "settings": {"base_url": NOWHERE}, "secrets": {"api_key": "x"}}
+NEW_CONNECTION = {
+    "kind": "native",
+    "settings": {"base_url": NOWHERE, "tenant_id": "not that of the settings"},
+    "secrets": {"api_key": "x"},
+}
 
 
 def failure(shop: Shop) -> dict[str, object]:
@@ -341,3 +345,14 @@ BLIND: dict[str, str] = {
     "preview_crm_delivery: account_ids": "the same",
 }
 """Where the own id is answered like an unknown one, too, and why that is right."""
+
+SAMPLE = (
+    "get_order",
+    "list_orders",
+    "get_account",
+    "delete_search",
+    "send_message",
+    "replay_failures",
+    "list_files",
+)
+"""Operations of every sort, for the control without both layers: with all of them it would take very long."""

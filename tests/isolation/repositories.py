@@ -14,7 +14,7 @@ from uuid import UUID
 import app.repositories
 from app.core.database import TenantConnection
 from app.core.file_folder import Written
-from app.domain.access import Role
+from app.domain.access import Role, Scope
 from app.domain.accounts import AccountState
 from app.domain.connections import CheckReport, ConnectionMode
 from app.domain.crm import Entity
@@ -28,8 +28,10 @@ from app.domain.searches import Match, Rule, SearchFilters
 from app.domain.webhooks import Outcome
 from app.domain.writes import WriteAction, WriteMode, WriteState
 from app.domain.writing import Offer, OfferStatus
+from app.repositories.audit import AuditFilter
 from app.repositories.connections import Connections
 from app.repositories.crm_health import HealthNote
+from app.repositories.crm_schedule import NamedLead, TakenOfCrm
 from app.repositories.deliveries import Outgoing, Settled
 from app.repositories.failures import Failures
 from app.repositories.files import NewFile
@@ -187,6 +189,9 @@ class Things:
             "holder": HOLDER,
             "stream": "news",
             "jti": more["jti"],
+            "key_id": shop.api_key_id,
+            "user_id": str(more["user"]),
+            "secret": "a-secret-of-b",
             "attempt": more["attempt"],
             "target": f"order:{shop.order_id}",
             "name": shop.canary,
@@ -245,6 +250,12 @@ class Things:
             "Lease": Lease(f"account/{shop.account_id}", 1, shop.run_id),
             "Before": Before(shop.account_id, LONG_AGO, {}),
             "Outcome": Outcome(True, 200, "", None, 1),
+            "AuditFilter": AuditFilter(),
+            "Sequence[Scope]": [Scope.READ],
+            "Sequence[NamedLead]": [NamedLead(f"kwork:order:{shop.order_id}", LONG_AGO)],
+            "TakenOfCrm": TakenOfCrm(True, None, 0, MUCH_LATER),
+            "Collection[str]": ["42"],
+            "Mapping[str, tuple[str | None, int]]": {},
             "NewFile": NewFile(UUID(int=8), "x", "text/plain", None, "x"),
             "NewWrite": self._new_write(),
             "SearchDraft": SearchDraft("x", False, SearchFilters(), _RULE, (shop.connection_id,)),
@@ -361,6 +372,21 @@ class Things:
             ("GigList.find", "state"): None,
             ("GigList.find", "text"): None,
             ("ChatList.messages", "before"): None,
+            ("CrmSchedule.take", "stream"): "stages",
+            ("CrmSchedule.settle", "stream"): "stages",
+            ("CrmSchedule.settle", "pause"): 60.0,
+            ("CrmProblems.stand", "subject"): "lead",
+            ("Connections.at_place", "connection"): replace(
+                self.objects["CrmConnection"], id=UUID(int=7), place="the place"
+            ),
+            ("Users.lock", "email"): "new@example.com",
+            ("Users.set_role", "role"): Role.ADMIN,
+            ("Users.set_password", "password_hash"): "another",
+            ("Audit.following", "after"): 0,
+            ("Audit.following", "last"): 10**9,
+            ("Users.first_second", "subject"): "cut-off of b",
+            ("ApiKeys.add", "days"): None,
+            ("ApiKeys.add", "name"): "new key",
             ("UnreadableSecrets.mark", "place"): "x",
             ("UnreadableSecrets.keep_only", "places"): [],
         }

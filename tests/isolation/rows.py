@@ -97,6 +97,17 @@ async def add_other_rows(owner: asyncpg.Connection, tenant: str) -> dict[str, An
                        "FROM searches WHERE tenant_id = $1"),
         ("default_connection", "SELECT id FROM crm_connections WHERE tenant_id = $1 AND origin = 'settings'"),
         ("move", "SELECT id FROM crm_moves WHERE tenant_id = $1 ORDER BY seen_at LIMIT 1"),
+        ("event address", "INSERT INTO crm_event_addresses (tenant_id, connection_id, secret_hash, issued_by) "
+                          f"VALUES ($1, {connection}, sha256('a-secret-of-b'), 'x')"),
+        ("crm schedule", "INSERT INTO crm_schedule (tenant_id, connection_id, stream, queued_at) "
+                         f"SELECT $1, {connection}, s, now() FROM unnest(ARRAY['stages', 'notes']) s"),
+        ("named lead", "INSERT INTO crm_named_leads (tenant_id, connection_id, external_id, named_at) "
+                       f"VALUES ($1, {connection}, 'kwork:order:' || {order}, '2020-01-01')"),
+        ("place", f"UPDATE crm_connections SET place = 'the place' WHERE tenant_id = $1 AND id = {connection}"),
+        ("cut-off", "INSERT INTO token_cutoffs (tenant_id, subject, not_before) VALUES ($1, 'cut-off of b', '2020-01-01')"),
+        ("trouble", "INSERT INTO crm_moves (tenant_id, connection_id, external_id, stage, key, account_id, order_id, action, "
+                    f"payload, state, reason_code, seen_at) SELECT $1, {connection}, 'kwork:order:' || {order}, 'x', 'trouble', "
+                    f"{account}, {order}, 'take_order', '{{}}', 'refused', 'x', '2020-01-01'"),
         ("mark unreadable", "INSERT INTO unreadable_secrets (tenant_id, place, key_name) VALUES ($1, 'x', 'k1')"),
         ("file", "UPDATE files SET used_by = (SELECT id FROM kwork_writes WHERE tenant_id = $1 AND state = 'unknown') WHERE tenant_id = $1"),
     ):  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 
-from app.crm.http import FencedHttp, Limits, Unclear, Unsent
+from app.crm.http import MOST_DEPTH, FencedHttp, Limits, Unclear, Unsent
 
 URL = httpx2.URL("http://crm.test/api/v1/leads")
 CAP = 10_000
@@ -29,13 +29,14 @@ class Pieces(httpx2.AsyncByteStream):
 
 
 class Wire(httpx2.AsyncBaseTransport):
-    def __init__(self, body: Pieces | Exception, encoding: str = "") -> None:
-        self.body, self.encoding = body, encoding
+    def __init__(self, body: Pieces | Exception, encoding: str = "", kind: str = "text/plain") -> None:
+        self.body, self.encoding, self.kind = body, encoding, kind
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         if isinstance(self.body, Exception):
             raise self.body
-        return httpx2.Response(200, headers={"Content-Encoding": self.encoding}, stream=self.body)
+        headers = {"Content-Encoding": self.encoding, "Content-Type": self.kind}
+        return httpx2.Response(200, headers=headers, stream=self.body)
 
 
 async def exchange(body: Pieces | Exception, encoding: str = "") -> bytes:
@@ -125,3 +126,14 @@ async def test_no_address_stands_in_the_error() -> None:
         assert "crm.test" not in str(caught.value)
         assert caught.value.__cause__ is None
         assert caught.value.__suppress_context__
+
+
+async def test_json_that_goes_too_deep_is_unclear() -> None:
+    for depth, passes in ((MOST_DEPTH, True), (MOST_DEPTH + 1, False), (4000, False)):
+        body = b"[" * depth + b"]" * depth
+        http = FencedHttp(Limits(max_answer_bytes=CAP), Wire(Pieces([body]), "", "application/json"))
+        if passes:
+            assert (await http.send("POST", URL, [], b"{}")).body == body
+        else:
+            with pytest.raises(Unclear, match="deeper"):
+                await http.send("POST", URL, [], b"{}")

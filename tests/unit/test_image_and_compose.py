@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
+from app.core.crypto import new_key
 from app.core.secrets import load_secrets
 from app.core.settings import Settings
 from sandbox.settings import parse
@@ -42,7 +43,7 @@ OF_COMPOSE = {
 }  # fmt: skip
 DOTENV = {
     "SECRET_KEY": "a secret of the tests, long enough for HMAC",
-    "CREDENTIALS_KEYS": "k1:" + "A" * 43 + "=",
+    "CREDENTIALS_KEYS": new_key("k1"),
     "POSTGRES_PASSWORD": "password of the tests",
 }
 
@@ -162,7 +163,10 @@ def test_what_a_container_is_told_are_settings_the_service_takes(
         assert not settings.embedded_postgres
         assert not settings.embedded_valkey
         assert settings.worker is (name == "kwork-worker") or "WORKER" not in environment
-        assert settings.worker_stop_seconds + 10 <= float(service["stop_grace_period"].rstrip("s"))
+        stop = max(settings.shutdown_seconds, settings.worker_stop_seconds)
+        assert stop + 10 <= float(service["stop_grace_period"].rstrip("s"))
+    if name == "kwork-worker":
+        assert f":{settings.metrics_port}/health'" in service["healthcheck"]["test"][-1]
 
 
 def _env_template() -> dict[str, str]:

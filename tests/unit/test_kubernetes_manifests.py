@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from app.core.crypto import new_key
 from app.core.secrets import load_secrets
 from app.core.settings import Settings
 from tests.containers import (
@@ -32,7 +33,7 @@ OBJECTS = [row for name in KUSTOMIZATION["resources"] for row in read_yaml(f"dep
 DEPLOYMENTS = [row for row in OBJECTS if row["kind"] == "Deployment"]
 SECRET = {
     "SECRET_KEY": "a secret of the tests, long enough for HMAC",
-    "CREDENTIALS_KEYS": "k1:" + "A" * 43 + "=",
+    "CREDENTIALS_KEYS": new_key("k1"),
     "POSTGRES_PASSWORD": "password of the tests",
     "CRM_API_KEY": "key of the CRM",
 }
@@ -113,7 +114,10 @@ def test_what_a_pod_is_told_are_settings_the_service_takes(
         load_secrets(settings)
         assert not settings.embedded_postgres
         assert not settings.embedded_valkey
-        assert settings.worker_stop_seconds + 10 <= pod(deployment)["terminationGracePeriodSeconds"]
+        assert (
+            max(settings.shutdown_seconds, settings.worker_stop_seconds) + 10
+            <= pod(deployment)["terminationGracePeriodSeconds"]
+        )
         assert settings.worker is (container["name"] != "api")
         assert accepts(container.get("args", []))
 
@@ -140,6 +144,18 @@ def test_probes_ask_addresses_there_are() -> None:
     assert config["PORT"] == last("EXPOSE")
 
 
+def test_a_worker_is_watched_at_its_metrics_port() -> None:
+    [worker] = pod(named("Deployment", "kwork-worker"))["containers"]
+    [port] = worker["ports"]
+    assert {one["name"]: one["value"] for one in worker["env"]} == {
+        "METRICS_PORT": str(port["containerPort"])
+    }
+    for name in ("startup", "liveness"):
+        assert worker[f"{name}Probe"]["httpGet"] == {"path": "/health", "port": port["name"]}
+    [rule] = named("NetworkPolicy", "kwork-worker-in")["spec"]["ingress"]
+    assert rule["ports"] == [{"port": port["containerPort"]}]
+
+
 def test_selectors_find_their_pods_and_nobody_else() -> None:
     labels = {row["metadata"]["name"]: row["spec"]["template"]["metadata"]["labels"] for row in DEPLOYMENTS}
 
@@ -154,8 +170,8 @@ def test_selectors_find_their_pods_and_nobody_else() -> None:
             case "Service":
                 assert found(spec["selector"]) == {"kwork-service"}
             case "NetworkPolicy":
-                everybody = set(labels) if name == "kwork" else {"kwork-service"}
-                assert found(spec["podSelector"]["matchLabels"]) == everybody
+                one = {name.removesuffix("-in")}
+                assert found(spec["podSelector"]["matchLabels"]) == (set(labels) if name == "kwork" else one)
 
 
 def test_the_network_lets_the_settings_addresses_through() -> None:

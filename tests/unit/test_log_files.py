@@ -138,7 +138,9 @@ def test_processes_share_a_file_and_lose_no_line_while_it_is_turned_over(tmp_pat
     ]
     assert [writer.wait(60) for writer in writers] == [0, 0, 0]
     lines = [line for found in tmp_path.iterdir() for line in found.read_text().splitlines()]
-    assert len(list(tmp_path.iterdir())) > 10, "it was turned over"
+    older = [found for found in tmp_path.iterdir() if found != path]
+    assert len(older) > 10, "it was turned over"
+    assert min(found.stat().st_size for found in older) > 15_000, "and never twice for the same reason"
     assert sorted(lines) == sorted(
         f"{name}-{n} {'x' * 60}" for name in ("one", "two", "three") for n in range(1500)
     )

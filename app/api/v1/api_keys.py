@@ -54,7 +54,7 @@ async def add_api_key(body: ApiKeyIn, caller: AdminPerson, services: UseCases) -
     openapi_extra=documented(PageQuery),
 )
 async def list_api_keys(
-    query: Annotated[PageQuery, Depends(query_of(PageQuery))], caller: Admin, services: UseCases
+    caller: Admin, query: Annotated[PageQuery, Depends(query_of(PageQuery))], services: UseCases
 ) -> Response:
     """Oldest first, expired ones as well; of the key itself only how it begins."""
     page = page_number(query)

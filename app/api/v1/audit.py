@@ -38,7 +38,7 @@ _LINES: dict[int | str, dict[str, Any]] = {
     openapi_extra=documented(AuditQuery),
 )
 async def list_audit(
-    query: Annotated[AuditQuery, Depends(query_of(AuditQuery))], caller: Admin, services: UseCases
+    caller: Admin, query: Annotated[AuditQuery, Depends(query_of(AuditQuery))], services: UseCases
 ) -> Response:
     """Newest first. Logins (good and failed), users, keys, settings, CRM connections, accounts, what was sent or resolved
     by hand. Rows are added only: the service itself cannot change or delete one.
@@ -65,7 +65,7 @@ async def list_audit(
     openapi_extra=documented(ExportQuery),
 )
 async def export_audit(
-    query: Annotated[ExportQuery, Depends(query_of(ExportQuery))], caller: Admin, services: UseCases
+    caller: Admin, query: Annotated[ExportQuery, Depends(query_of(ExportQuery))], services: UseCases
 ) -> Response:
     """Streams all rows that fit, oldest first, however many; an answer that breaks off is left unfinished. That somebody
     took them out is a row itself. In `csv` a cell that a spreadsheet would run as a formula begins with an apostrophe.
