@@ -128,16 +128,15 @@ class Jobs:
 
         One that lost too many workers is found again and again until it is given up (``give_up``).
         """
-        lost = await self._connection.fetch(_LOST, dead_after)
+        # The workers first: one that tells of itself meanwhile would keep its number, take its own job up once more, and
+        # end the second attempt with the first.
+        await self._connection.execute(_FORGET, dead_after)
+        lost = await self._connection.fetch(_LOST)
         found = [_lost(row, most_attempts) for row in lost]
         again = [job.id for job in found if not job.gave_up]
         await self._connection.execute(_AGAIN, again)
         await self._connection.execute(
             "DELETE FROM procrastinate_jobs WHERE id = ANY ($1::bigint[]) AND status = 'doing'", again
-        )
-        await self._connection.execute(
-            "DELETE FROM procrastinate_workers WHERE last_heartbeat < now() - make_interval(secs => $1)",
-            dead_after,
         )
         return found
 
@@ -231,7 +230,11 @@ _LOST = """
 SELECT j.id, j.task_name, j.args, j.attempts
 FROM procrastinate_jobs j
 LEFT JOIN procrastinate_workers w ON w.id = j.worker_id
-WHERE j.status = 'doing'
-  AND (j.worker_id IS NULL OR w.id IS NULL OR w.last_heartbeat < now() - make_interval(secs => $1))
+WHERE j.status = 'doing' AND (j.worker_id IS NULL OR w.id IS NULL)
 FOR UPDATE OF j SKIP LOCKED
+"""
+_FORGET = """
+DELETE FROM procrastinate_workers WHERE id IN (
+    SELECT id FROM procrastinate_workers WHERE last_heartbeat < now() - make_interval(secs => $1)
+    FOR UPDATE SKIP LOCKED)
 """

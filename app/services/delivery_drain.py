@@ -227,7 +227,7 @@ class Drain:
             await self._breaker.asked_to_wait.wait()
             self._breaker.asked_to_wait.clear()
             with suppress(LeaseLost, *DATABASE_DOWN):
-                await when_database_is_back(self.tell, seconds=LEASE_SECONDS)
+                await when_database_is_back(self.tell, seconds=max(LEASE_SECONDS, self._breaker.pause))
 
     async def _heartbeat(self) -> None:
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from app.core.database import Database
 from app.core.database_errors import DATABASE_DOWN
 from app.core.patience import when_database_is_back
 from app.domain.errors import RateLimited, ServiceError
+from app.repositories.crm_health import CrmHealths
 from app.repositories.crm_schedule import NOTES, CrmSchedule, NamedLead, TakenOfCrm
 from app.services.crm_breaker import Paused
 from app.services.note_events import NoteEvents
@@ -65,6 +67,8 @@ class FollowCrm:
                 await self._stages.run(tenant_id, connection_id, only=only)
             return self._pace.after_success(stream), None
         except (Paused, RateLimited) as error:
+            if isinstance(error, RateLimited):
+                await self._leave_alone(tenant_id, connection_id, error.retry_after)
             return error.retry_after, error.code
         except ServiceError as error:
             log.warning("crm_not_followed", code=error.code, **about)
@@ -75,3 +79,9 @@ class FollowCrm:
         except Exception:
             log.exception("crm_following_crashed", **about)
             return self._pace.after_failure(stream, taken.failures), "crashed"
+
+    async def _leave_alone(self, tenant_id: str, connection_id: UUID, seconds: float) -> None:
+        """A CRM that asks to wait means all of its callers."""
+        with suppress(*DATABASE_DOWN):
+            async with self._database.tenant(tenant_id) as scope:
+                await CrmHealths(scope).wait(connection_id, seconds)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -17,7 +16,6 @@ from uuid import UUID
 import structlog
 
 from app.core.database import Database, TenantConnection
-from app.core.database_errors import DATABASE_DOWN
 from app.domain.access import Caller, Role
 from app.domain.connections import ConnectionMode
 from app.domain.crm import CrmConnector, LeadAtCrm, TakesBatches, TellsStages
@@ -86,12 +84,6 @@ class ReadCrmStages:
             lease = await Leases(scope).take_over(f"stages/{connection_id}", self._holder, LEASE_SECONDS)
         try:
             return await self._read(tenant_id, connection, said, lease, only)
-        except RateLimited as error:
-            # A CRM that asks to wait means all of its callers.
-            with suppress(*DATABASE_DOWN):
-                async with self._database.tenant(tenant_id) as scope:
-                    await CrmHealths(scope).wait(connection_id, error.retry_after)
-            raise
         except LeaseLost:
             log.info("crm_stages_are_read_elsewhere", connection=str(connection_id))
             return StagesRead()
@@ -198,9 +190,8 @@ class ReadCrmStages:
 
 async def _refuse_while_left_alone(scope: TenantConnection, connection_id: UUID) -> None:
     """Raises ``Paused``: a CRM that asked to wait, or does not answer, is not read either."""
-    health = await CrmHealths(scope).of(connection_id)
-    if health is not None and health.pause > 0:
-        raise Paused("CRM попросила подождать или не отвечает: пока не читается.", retry_after=health.pause)
+    if pause := await CrmHealths(scope).pause(connection_id):
+        raise Paused("CRM попросила подождать или не отвечает: пока не читается.", retry_after=pause)
 
 
 def _caller(tenant_id: str, connection: CrmConnection) -> Caller:

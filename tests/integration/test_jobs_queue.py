@@ -155,6 +155,44 @@ async def test_a_job_of_a_worker_whose_row_is_gone_is_not_lost(queue: Queue) -> 
     assert [status for _, status, _ in await queue.rows()] == ["todo"]
 
 
+class TellsMeanwhile:
+    """A connection; right after its first statement a worker tells of itself by another one."""
+
+    def __init__(self, inner: Any, queue: Queue, worker: int) -> None:
+        self._inner, self._queue, self._worker = inner, queue, worker
+        self.told: asyncio.Task[bool] | None = None
+
+    async def execute(self, *given: Any) -> Any:
+        return await self._and_then(await self._inner.execute(*given))
+
+    async def fetch(self, *given: Any) -> Any:
+        return await self._and_then(await self._inner.fetch(*given))
+
+    async def _and_then(self, found: Any) -> Any:
+        if self.told is None:
+            self.told = asyncio.create_task(self._tell())
+            await asyncio.wait([self.told], timeout=0.5)  # it may have to wait for what goes on here
+        return found
+
+    async def _tell(self) -> bool:
+        async with self._queue.database.shared() as connection:
+            return await Jobs(connection).beat(self._worker)
+
+
+async def test_a_worker_that_tells_of_itself_while_it_is_judged_does_not_take_its_own_job_up_again(
+    queue: Queue,
+) -> None:
+    worker = await queue.worker()
+    await queue.defer(push_job(TENANT, CONNECTION))
+    await queue.manager.fetch_job([CRM], worker)
+    await queue.silent(worker, 60)
+    async with queue.database.shared() as connection:
+        meanwhile = TellsMeanwhile(connection, queue, worker)
+        lost = await Jobs(meanwhile).reap(20, 5)  # type: ignore[arg-type]
+    assert meanwhile.told is not None
+    assert await meanwhile.told != bool(lost), "either it lives and keeps its job, or it is forgotten"
+
+
 async def test_a_lost_job_that_waits_anew_already_is_not_doubled(queue: Queue) -> None:
     worker = await queue.worker()
     await queue.defer(push_job(TENANT, CONNECTION))

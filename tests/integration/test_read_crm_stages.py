@@ -14,11 +14,10 @@ import pytest
 
 from app.domain.crm import LeadAtCrm, LeadStatus
 from app.domain.crm_moves import LinkedOrder, Seen, key_of, meaning_of
-from app.domain.errors import RateLimited, Rejected, Unavailable
+from app.domain.errors import Rejected, Unavailable
 from app.domain.writes import WriteAction
 from app.repositories.crm_health import CrmHealths, HealthNote
 from app.repositories.crm_problems import CrmProblems
-from app.services.crm_breaker import Paused
 from app.services.read_crm_stages import ReadCrmStages, StagesRead
 from tests.bureau import LOST, REVIEW, WORK, Bureau, opened_bureau, taken
 from tests.crm_stands import STANDS, CrmStand
@@ -235,28 +234,12 @@ async def test_a_crm_that_does_not_answer_changes_nothing(bureau: Bureau) -> Non
     assert (await bureau.read()).asked == 1
 
 
-async def test_a_crm_that_asks_to_wait_is_left_alone_by_whoever_reads_or_delivers(bureau: Bureau) -> None:
-    await bureau.says(await taken(bureau))
-    await bureau.link()
-    await bureau.move(WORK)
-    bureau.stand.bad_day("throttles_for_seconds", count=1)
-    with pytest.raises(RateLimited):
-        await bureau.read()
-    asked = len(bureau.stand.journal.find())
-    with pytest.raises(Paused) as again:
-        await bureau.read()
-    assert len(bureau.stand.journal.find()) == asked
-    assert again.value.retry_after > 5
+async def test_a_wait_a_reader_was_asked_for_outlives_a_delivery_that_went_well(bureau: Bureau) -> None:
     async with bureau.ledger.database.tenant(TENANT) as scope:
         health = CrmHealths(scope)
-        assert await health.pause(bureau.connection_id) > 5
-        before = await health.of(bureau.connection_id)
-        assert before is not None
-        assert (before.ok, before.opened_at) == (True, None), "asking to wait is no failure"
+        await health.wait(bureau.connection_id, 60)
         await health.note(bureau.connection_id, WELL)
-        assert await health.pause(bureau.connection_id) > 5, "a delivery that went well does not end it"
-    await bureau.owner.execute("UPDATE crm_health SET paused_until = now()")
-    assert (await bureau.read()).asked == 1
+        assert await health.pause(bureau.connection_id) > 50
 
 
 # The pure judgement.
