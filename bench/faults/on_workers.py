@@ -62,6 +62,12 @@ def freeze(bed: Bed, step: Step) -> Seen:
     return {"point": point or "random"}
 
 
+def _until_somebody_serves(bed: Bed) -> None:
+    """Both may have fallen the last time."""
+    with suppress(TimeoutError):
+        until(lambda: any(worker.serves for worker in bed.workers), _START_SECONDS, every=0.1)
+
+
 def _stir(bed: Bed, step: Step) -> None:
     """Something to read and something to send, so that somebody passes the failpoint."""
     accounts = list(bed.accounts)
@@ -74,8 +80,7 @@ def _stir(bed: Bed, step: Step) -> None:
 
 def armed(bed: Bed, word: str, then: Callable[[], object] = bool) -> Worker | None:
     """Arms the failpoint, does ``then``; the worker that fell or froze, or ``None`` when nobody passed it in time."""
-    with suppress(TimeoutError):  # both may have fallen the last time
-        until(lambda: any(worker.serves for worker in bed.workers), _START_SECONDS, every=0.1)
+    _until_somebody_serves(bed)
     before = [len(worker.deaths) for worker in bed.workers]
     arming = bed.failpoint.with_suffix(".new")
     arming.write_text(word)
@@ -103,6 +108,7 @@ def crowd(bed: Bed, step: Step) -> Seen:
         until = time.time()
         return [Call(since, until, answer.json()["runs"][0]["id"]) for answer in answers if answer.is_success]
 
+    _until_somebody_serves(bed)
     # A run that lasts longer than all the calls take.
     slow = bed.stand.fault("slow", account=step.params["account"], count=6, seconds=_RUN_SECONDS / 2)
     with ThreadPoolExecutor(_CALLERS) as pool:
