@@ -39,6 +39,9 @@ def redis(bed: Bed, step: Step) -> Seen:
         bed.redis.flush()
         return {}
     (bed.redis_plug.cut if how == "gone" else bed.redis_plug.hang)()
+    for account in bed.accounts:  # something to send meanwhile
+        bed.stand.add_order(account=account, title=f"К сбою {step.number}")
+        bed.sync(account)
     time.sleep(seconds)
     bed.redis_plug.heal()
     return {}
