@@ -67,16 +67,6 @@ class CrmHealths:
         )
         return {row["connection_id"]: CrmHealth(**row) for row in rows}
 
-    async def pause(self, connection_id: UUID) -> float:
-        """Seconds until the CRM may be called; 0: now."""
-        seconds: float | None = await self._connection.fetchval(
-            "SELECT extract(epoch FROM paused_until - now())::float FROM crm_health "
-            "WHERE tenant_id = $1 AND connection_id = $2 AND paused_until > now()",
-            self._tenant_id,
-            connection_id,
-        )
-        return seconds or 0.0
-
     async def note(self, connection_id: UUID, note: HealthNote) -> bool:
         """Replaces what was known; ``opened_at`` stays that of the first opening, and a longer wait that somebody else was
         asked for stays, too. True: it was open before."""

@@ -153,7 +153,8 @@ class Drain:
         async with self._held() as scope:
             if not await Connections(scope).stands(self._connection):
                 return [], True  # paused, or changed: the next drain opens it anew
-            self._breaker.heard(await CrmHealths(scope).pause(self._connection.id))
+            health = await CrmHealths(scope).of(self._connection.id)
+            self._breaker.heard(health.pause if health else 0.0)
             if self._breaker.pause > 0:
                 return [], True
             for entity in _ORDER:

@@ -190,7 +190,8 @@ class ReadCrmStages:
 
 async def _refuse_while_left_alone(scope: TenantConnection, connection_id: UUID) -> None:
     """Raises ``Paused``: a CRM that asked to wait, or does not answer, is not read either."""
-    if pause := await CrmHealths(scope).pause(connection_id):
+    health = await CrmHealths(scope).of(connection_id)
+    if pause := health.pause if health else 0.0:
         raise Paused("CRM попросила подождать или не отвечает: пока не читается.", retry_after=pause)
 
 

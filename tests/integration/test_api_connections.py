@@ -301,7 +301,8 @@ async def test_what_cannot_be_stored_is_refused(studio: Studio, value: str) -> N
         refused = await client.put(
             "/api/v1/crm/connection", content=body, headers={"Content-Type": "application/json"}
         )
-    assert (refused.status_code, refused.json()["code"]) == (422, "validation_failed")
+    code = "json_too_deep" if value.startswith("[") else "validation_failed"
+    assert (refused.status_code, refused.json()["code"]) == (422, code)
 
 
 @pytest.mark.parametrize("stand", ["amocrm"], indirect=True)

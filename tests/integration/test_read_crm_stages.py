@@ -239,7 +239,9 @@ async def test_a_wait_a_reader_was_asked_for_outlives_a_delivery_that_went_well(
         health = CrmHealths(scope)
         await health.wait(bureau.connection_id, 60)
         await health.note(bureau.connection_id, WELL)
-        assert await health.pause(bureau.connection_id) > 50
+        known = await health.of(bureau.connection_id)
+        assert known is not None
+        assert known.pause > 50
 
 
 # The pure judgement.

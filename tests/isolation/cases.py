@@ -58,7 +58,7 @@ def connection(shop: Shop) -> dict[str, object]:
 
 NEW_CONNECTION = {
     "kind": "native",
-    "settings": {"base_url": NOWHERE, "tenant_id": "not that of the settings"},
+    "settings": {"base_url": NOWHERE, "tenant_id": "another-than-that-of-the-settings"},
     "secrets": {"api_key": "x"},
 }
 
