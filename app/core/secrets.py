@@ -84,7 +84,9 @@ def _values(keys: str) -> Iterator[str]:
         written = entry.partition(":")[2].strip()
         yield written
         with suppress(ValueError):
-            yield base64.b64decode(written, validate=True).decode("latin-1")
+            text = base64.b64decode(written, validate=True).decode()
+            if text.isprintable():  # bytes by chance may begin and end like a placeholder
+                yield text
 
 
 def _is_made_up(secret: str) -> bool:

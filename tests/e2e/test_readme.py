@@ -135,7 +135,7 @@ def _token(service: Service) -> str:
 def test_the_table_names_every_route_and_no_other(running: Service) -> None:
     document = httpx2.get(f"{running.url}/openapi.json").json()
     there = {(verb.upper(), path) for path, verbs in document["paths"].items() for verb in verbs}
-    assert routes() - {("GET", "/docs")} == there
+    assert routes() - {("GET", "/docs"), ("GET", "/metrics")} == there
 
 
 def test_every_route_answers_the_same_with_and_without_a_slash(running: Service) -> None:
@@ -152,7 +152,8 @@ def test_every_route_answers_the_same_with_and_without_a_slash(running: Service)
             assert plain.headers["content-type"] == slashed.headers["content-type"], (method, path)
             if plain.status_code >= 400:
                 assert plain.json()["code"] == slashed.json()["code"], (method, path)
-                assert plain.json()["code"] not in ("unknown_route", "method_not_allowed"), (method, path)
+                if path != "/api/v1/crm/events/{secret}":  # a secret nobody has is like no address at all
+                    assert plain.json()["code"] not in ("unknown_route", "method_not_allowed"), (method, path)
         for end in ("/", ""):
             signed = {"Authorization": f"Bearer {_token(running)}"}
             assert client.post(f"/api/v1/auth/logout{end}", headers=signed).status_code == 204
@@ -222,7 +223,7 @@ def test_what_the_text_points_to_is_there(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)]+)\)", text):
         assert target.startswith("https://") or (ROOT / target).exists(), target
-    programs = re.findall(r"(scripts/\w+|(?<=python )\w+\.py|tests/[\w/]+\.py)", text)
+    programs = re.findall(r"(scripts/[\w-]+|(?<=python )\w+\.py|tests/[\w/]+\.py)", text)
     assert programs
     for program in programs:
         assert (ROOT / program).exists(), program

@@ -128,6 +128,12 @@ def test_placeholders_for_what_others_give_stop_the_start(tmp_path: Path, name: 
     load_secrets(Settings(_env_file=None, data_dir=tmp_path, debug=True, **given))
 
 
+def test_a_key_whose_bytes_begin_and_end_like_a_placeholder_is_taken(tmp_path: Path) -> None:
+    key = base64.b64encode(b"<" + bytes(range(128, 158)) + b">").decode()
+    given = {"secret_key": SecretStr(REAL), "credentials_keys": SecretStr(f"k1:{key}")}
+    load_secrets(Settings(_env_file=None, data_dir=tmp_path, **given))
+
+
 def test_real_secrets_are_no_placeholders(tmp_path: Path) -> None:
     for _ in range(300):
         secret, keys = secrets.token_urlsafe(48), new_key("k1")
