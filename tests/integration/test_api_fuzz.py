@@ -14,7 +14,7 @@ from tests.api import Shop, build_api, stock, token
 from tests.served import served
 
 SEED = 20260520
-EXAMPLES = 5
+EXAMPLES = 3
 
 
 async def test_no_made_up_request_breaks_the_service(
@@ -42,7 +42,7 @@ async def test_no_made_up_request_breaks_the_service(
         f"{method.upper()} {path}" for path, item in api.app.openapi()["paths"].items() for method in item
     }
     assert report.operations == described
-    assert report.requests > 4 * len(described)
+    assert report.requests > 2 * len(described)
     assert report.statuses[200] > report.requests / 10, "ids that exist must be met"
 
 
