@@ -78,11 +78,12 @@ async def list_messages(
     before = message_position(query.before)
     if query.refresh:
         require(caller, Role.OPERATOR, changes=True)
-    async with services.database.tenant(caller.tenant_id) as scope:
-        dialog = await read_chat.find_dialog(scope, dialog_id, query.account_id)
     if query.refresh:
+        async with services.database.tenant(caller.tenant_id) as scope:
+            dialog = await read_chat.find_dialog(scope, dialog_id, query.account_id)
         await services.read_account.messages(caller.tenant_id, dialog["id"])
     async with services.database.tenant(caller.tenant_id) as scope:
+        dialog = await read_chat.find_dialog(scope, dialog_id, query.account_id)
         found = await read_chat.list_messages(scope, dialog["id"], query.limit, before)
     return rows.list_answer(
         [rows.message(row) for row in found.rows],
