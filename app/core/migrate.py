@@ -78,7 +78,7 @@ async def migrate(address: DatabaseAddress, role: str | None) -> bool:
 
 
 async def _known_revision(connection: asyncpg.Connection) -> str | None:
-    found = await _revision(connection)
+    found = await revision_of(connection)
     if found is not None and found not in _links():
         raise MigrationError(
             f"База данных новее программы (схема {found}, программа знает {head()}). "
@@ -93,7 +93,8 @@ async def _lock(connection: asyncpg.Connection) -> None:
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
 
 
-async def _revision(connection: asyncpg.Connection) -> str | None:
+async def revision_of(connection: asyncpg.Connection) -> str | None:
+    """The schema's revision; ``None``: there is no schema yet."""
     if await connection.fetchval("SELECT to_regclass($1)", f"{SCHEMA}.alembic_version") is None:
         return None
     found: str | None = await connection.fetchval(f"SELECT version_num FROM {SCHEMA}.alembic_version")  # noqa: S608

@@ -12,7 +12,7 @@ import asyncpg
 from app.core.backup import BackupError, load_dump, pack, put_files, unpacked
 from app.core.database import SCHEMA, Database, DatabaseAddress
 from app.core.embedded import find_running
-from app.core.migrate import head, knows, migrate
+from app.core.migrate import knows, migrate, revision_of
 from app.core.servers import join_servers, start_servers
 from app.core.settings import Settings
 from app.repositories.restored import Restored
@@ -30,15 +30,16 @@ class RestoredFrom:
 
 
 async def back_up(settings: Settings, target: Path, *, program: str) -> int:
-    """Beside a running service, too; returns the file's bytes. Raises ``BackupError``."""
+    """Beside a running service, too; returns the file's bytes. Raises ``BackupError``, and what connecting raises."""
     servers = await join_servers(settings)
     try:
+        revision = await _revision(servers.postgres)
         return await asyncio.to_thread(
             pack,
             target,
             servers.postgres,
             files=settings.data_dir / "files",
-            revision=head(),
+            revision=revision,
             program=program,
             bin_dir=settings.postgres_bin_dir,
         )
@@ -68,6 +69,17 @@ async def restore(settings: Settings, source: Path, *, replace: bool) -> Restore
         finally:
             await servers.stop()
     return RestoredFrom(manifest.made_at, tenants, looked_up, not_sent)
+
+
+async def _revision(address: DatabaseAddress) -> str:
+    connection = await asyncpg.connect(**address.arguments(), timeout=10)
+    try:
+        found = await revision_of(connection)
+    finally:
+        await connection.close()
+    if found is None:
+        raise BackupError("В базе ещё ничего нет: сервис в ней не запускался, сохранять нечего.")
+    return found
 
 
 async def _make_room(address: DatabaseAddress, *, replace: bool) -> None:

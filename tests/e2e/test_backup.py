@@ -105,3 +105,18 @@ def test_what_is_no_backup_is_refused_in_one_sentence(
     assert refused.returncode == 2
     assert "не резервная копия" in refused.stderr, refused.stderr
     assert not (tmp_path.parent / "outside.py").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [({"DATABASE_URL": "postgresql://kwork:x@127.0.0.1:9/kwork"}, "База данных"), ({}, "сохранять нечего")],
+    ids=["nobody there", "nothing there"],
+)
+def test_what_cannot_be_saved_is_told_in_one_sentence(
+    stand: Stand, tmp_path: Path, settings: dict[str, str], told: str
+) -> None:
+    keys = {"SECRET_KEY": token_urlsafe(48), "CREDENTIALS_KEYS": new_key("k1")}
+    refused = Service(tmp_path, stand, **keys, **settings).command("backup", str(tmp_path / "copy.tar"))
+    assert (refused.returncode, told.lower() in refused.stderr.lower()) == (2, True), refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not (tmp_path / "copy.tar").exists()
