@@ -18,8 +18,7 @@ import asyncpg
 import httpx2
 
 from app.core.crypto import SecretBox, new_key
-from app.core.embedded.account import choose_account
-from app.core.embedded.binaries import find_postgres
+from app.core.embedded.binaries import wheel_program
 from app.repositories.sealed import SEALED
 from tests.canaries.forms import SHORTEST
 from tests.external_postgres import PASSWORD as POSTGRES_PASSWORD
@@ -184,11 +183,8 @@ class World:
 
     def _dump(self) -> bytes:
         """As a backup has it: text, so that what is stored plainly shows plainly."""
-        folder = self.service.folder / "programs"
-        folder.mkdir(exist_ok=True)
-        programs = find_postgres(None, choose_account(folder / "nothing", "nobody"), folder)
         done = subprocess.run(
-            [programs.path("pg_dump"), "--host", "127.0.0.1", "--port", str(self.postgres.port), "--username", USER,
+            [str(wheel_program("pg_dump")), "--host", "127.0.0.1", "--port", str(self.postgres.port), "--username", USER,
              "--inserts", self.database],
             env={**os.environ, "PGPASSWORD": POSTGRES_PASSWORD}, capture_output=True, check=True, timeout=120,
         )  # fmt: skip
