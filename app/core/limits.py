@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections import deque
 from dataclasses import dataclass
 
 import redis.asyncio
-from limits import RateLimitItemPerMinute
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import MovingWindowRateLimiter
+from redis.exceptions import NoScriptError
 
 from app.core.redis import RedisConnection, RedisLost
 
 WINDOW_SECONDS = 60
 
-# One round trip, where the library's storage takes two (hit, statistics) and goes by each client's clock.
+# One round trip for the verdict and what is left, by one clock: ADR 0019.
 _HIT = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -38,6 +37,8 @@ redis.call('LPUSH', KEYS[1], string.format('%.0f', now))
 redis.call('PEXPIRE', KEYS[1], math.ceil(window / 1000))
 return {1, limit - used - 1, (oldest or now) + window - now}
 """
+_HIT_NAME = hashlib.sha1(_HIT.encode(), usedforsecurity=False).hexdigest()
+"""How Redis calls a script that it knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class RateLimits:
     def __init__(self, shared: RedisConnection | None) -> None:
         """``shared``: what all processes count in; ``None`` counts in the process only."""
         self._shared = shared
-        self._local = MovingWindowRateLimiter(MemoryStorage())
+        self._local = _Windows()
 
     async def hit(self, name: str, key: str, *, per_minute: int) -> float | None:
         """Counts one hit. ``None``: it passes; else the seconds to wait until the next one passes."""
@@ -65,31 +66,59 @@ class RateLimits:
 
     async def count(self, name: str, key: str, *, per_minute: int) -> Allowance:
         """The same, and what is left. Never raises for a lost Redis; ``key`` is not kept as it is."""
-        hashed = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
+        hashed = f"rate:{name}:{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}"
         if self._shared is not None:
             try:
-                found = await self._shared.ask(lambda client: _in_redis(client, name, hashed, per_minute))
+                found = await self._shared.ask(lambda client: _in_redis(client, hashed, per_minute))
             except RedisLost:
                 pass
             else:
                 if found.passes:
-                    await self._local.hit(_item(per_minute), name, hashed)
+                    self._local.note(hashed)
                 return found
-        return await self._in_process(name, hashed, per_minute)
-
-    async def _in_process(self, name: str, key: str, per_minute: int) -> Allowance:
-        item = _item(per_minute)
-        passes = await self._local.hit(item, name, key)
-        window = await self._local.get_window_stats(item, name, key)
-        seconds = max(0.0, window.reset_time - time.time())
-        return Allowance(passes, per_minute, window.remaining if passes else 0, seconds)
+        return self._local.count(hashed, per_minute)
 
 
-async def _in_redis(client: redis.asyncio.Redis, name: str, key: str, per_minute: int) -> Allowance:
-    arguments = (f"rate:{name}:{key}", str(WINDOW_SECONDS * 1_000_000), str(per_minute))
-    passes, remaining, micros = await client.eval(_HIT, 1, *arguments)
+class _Windows:
+    """Moving windows of this process: per key the moments of the hits that passed, oldest first."""
+
+    def __init__(self) -> None:
+        self._hits: dict[str, deque[float]] = {}
+        self._sweep_at = 0.0
+
+    def note(self, key: str) -> None:
+        """One that passed, whoever let it."""
+        now = time.monotonic()
+        if now >= self._sweep_at:
+            self._sweep(now)
+        window = self._hits.get(key)
+        if window is None:
+            window = self._hits[key] = deque()
+        window.append(now)
+        while window[0] <= now - WINDOW_SECONDS:
+            window.popleft()
+
+    def count(self, key: str, limit: int) -> Allowance:
+        """Judges and notes one hit."""
+        now = time.monotonic()
+        within = [moment for moment in self._hits.get(key, ()) if moment > now - WINDOW_SECONDS]
+        if len(within) >= limit:
+            return Allowance(False, limit, 0, within[-limit] + WINDOW_SECONDS - now)
+        self.note(key)
+        oldest = within[0] if within else now
+        return Allowance(True, limit, limit - len(within) - 1, oldest + WINDOW_SECONDS - now)
+
+    def _sweep(self, now: float) -> None:
+        """Those who have not come for a minute are forgotten."""
+        self._hits = {key: window for key, window in self._hits.items() if window[-1] > now - WINDOW_SECONDS}
+        self._sweep_at = now + WINDOW_SECONDS
+
+
+async def _in_redis(client: redis.asyncio.Redis, key: str, per_minute: int) -> Allowance:
+    arguments = (1, key, WINDOW_SECONDS * 1_000_000, per_minute)
+    try:
+        answer = await client.execute_command("EVALSHA", _HIT_NAME, *arguments)  # type: ignore[no-untyped-call]
+    except NoScriptError:
+        answer = await client.execute_command("EVAL", _HIT, *arguments)  # type: ignore[no-untyped-call]
+    passes, remaining, micros = answer
     return Allowance(bool(passes), per_minute, remaining, micros / 1e6)
-
-
-def _item(per_minute: int) -> RateLimitItemPerMinute:
-    return RateLimitItemPerMinute(per_minute, namespace="kwork-service")
