@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -174,6 +175,7 @@ async def _serve(settings: Settings) -> None:
             )
             host, port = listening.getsockname()[:2]
             await _tell_what_is_missing(app.state.services.probes)
+            gc.freeze()  # what was loaded stays: a full collection that walks over it would hold requests up
             log.info("serving", address=f"http://{host}:{port}", docs=f"http://{host}:{port}/docs")
             await server.serve(sockets=[listening])
     finally:

@@ -87,6 +87,7 @@ class Database:
         settings = {
             "application_name": "kwork-service",
             "timezone": "UTC",
+            "datestyle": "ISO",
             "jit": "off",
             "search_path": SCHEMA,
         }
@@ -146,6 +147,10 @@ class Database:
 async def _prepare(connection: asyncpg.Connection) -> None:
     await connection.set_type_codec(
         "jsonb", encoder=_encode, decoder=_decode, schema="pg_catalog", format="binary"
+    )
+    # What PostgreSQL builds as JSON goes out as it is.
+    await connection.set_type_codec(
+        "json", encoder=orjson.dumps, decoder=bytes, schema="pg_catalog", format="binary"
     )
 
 

@@ -23,6 +23,8 @@ CAPACITY = 20_000
 TELL_SECONDS = 10.0
 RETRY_SECONDS = 1.0
 _AT_ONCE = 200
+_GATHER_SECONDS = 0.05
+"""How long a line may wait for others: a thread that wakes for each costs the requests more than what it writes."""
 _SECOND = 1.0
 _STOP_SECONDS = 2.0
 
@@ -101,6 +103,7 @@ class LogWriter:
         self._queue: queue.SimpleQueue[logging.LogRecord | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="log writer", daemon=True)
         self._behind = 0
+        self._stopping = threading.Event()
 
     def start(self) -> None:
         """Lines that came before are written first."""
@@ -108,6 +111,7 @@ class LogWriter:
 
     def stop(self) -> None:
         """Writes what waits, but not for ever: an outlet may hang."""
+        self._stopping.set()
         self._queue.put(None)
         if self._thread.is_alive():
             self._thread.join(_STOP_SECONDS)
@@ -149,6 +153,8 @@ class LogWriter:
         found: list[logging.LogRecord | None] = []
         with suppress(queue.Empty):
             found.append(self._queue.get(timeout=seconds))
+            if self._queue.qsize() < _AT_ONCE:
+                self._stopping.wait(_GATHER_SECONDS)
             while len(found) < _AT_ONCE and found[-1] is not None:
                 found.append(self._queue.get_nowait())
         return found

@@ -44,7 +44,6 @@ class RedisConnection:
         self._client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
             url,
             socket_connect_timeout=answer_seconds,
-            socket_timeout=answer_seconds,
             retry=Retry(NoBackoff(), 1),  # a connection that the server closed meanwhile
         )
         # More callers than connections wait for one; the pool itself would turn them away as if Redis were lost.

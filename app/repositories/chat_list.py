@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 
 from app.core.database import TenantConnection
+from app.repositories.as_json import fields, moment, pairs
 
 _DIALOG = "d.id, d.account_id, d.username, d.kwork_user_id, d.unread, d.last_message_at, d.messages_read_at, d.details"
 _WHERE = (
     "d.tenant_id = $1 AND ($2::uuid IS NULL OR d.account_id = $2) "
     "AND ($3::boolean IS NULL OR (d.unread > 0) = $3)"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class DialogName:
+    """How a dialog is asked for: by its ``id``, or by the partner's name or number on Kwork."""
+
+    id: UUID | None
+    username: str
+    kwork_user_id: int | None
+    account_id: UUID | None
+    """``None``: whichever account talks to that partner."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRows:
+    """A page: ``message`` of each row is JSON, as ``MessageOut``. ``total``: of the dialog."""
+
+    rows: Sequence[asyncpg.Record]
+    total: int
+    dialogs: int
+    """How many are meant, two at most; messages are there only where it is one."""
 
 
 class ChatList:
@@ -41,50 +66,53 @@ class ChatList:
         )
         return rows, total
 
-    async def dialog(self, dialog_id: UUID) -> asyncpg.Record | None:
-        """A dialog by its own id."""
-        return await self._connection.fetchrow(
-            f"SELECT {_DIALOG} FROM dialogs d WHERE d.tenant_id = $1 AND d.id = $2",  # noqa: S608
-            self._tenant_id,
-            dialog_id,
-        )
-
-    async def dialogs_with(
-        self, username: str, kwork_user_id: int | None, account_id: UUID | None
-    ) -> list[asyncpg.Record]:
-        """Dialogs with that Kwork user, one per account at most."""
+    async def dialogs_named(self, wanted: DialogName) -> list[asyncpg.Record]:
+        """The dialog; two of them where several accounts talk to that partner."""
+        where, given = _named(wanted, first=2)
         return await self._connection.fetch(  # type: ignore[no-any-return]
-            f"SELECT {_DIALOG} FROM dialogs d WHERE d.tenant_id = $1 "  # noqa: S608
-            "AND (lower(d.username) = lower($2) OR d.kwork_user_id = $3) "
-            "AND ($4::uuid IS NULL OR d.account_id = $4) ORDER BY d.id LIMIT 2",
+            f"SELECT {_DIALOG} FROM dialogs d WHERE d.tenant_id = $1 AND {where} ORDER BY d.id LIMIT 2",  # noqa: S608
             self._tenant_id,
-            username,
-            kwork_user_id,
-            account_id,
+            *given,
         )
 
     async def messages(
-        self, dialog_id: UUID, limit: int, before: tuple[datetime, int] | None
-    ) -> list[asyncpg.Record]:
+        self, wanted: DialogName, limit: int, before: tuple[datetime, int] | None
+    ) -> MessageRows:
         """Messages, newest first; ``before`` is moment and id of the last one already seen."""
+        where, given = _named(wanted, first=5)
         at, number = before or (None, None)
-        return await self._connection.fetch(  # type: ignore[no-any-return]
-            "SELECT m.id, m.incoming, m.sent_at, m.text, m.details FROM messages m "
-            "WHERE m.tenant_id = $1 AND m.dialog_id = $2 "
-            "AND ($3::timestamptz IS NULL OR (m.sent_at, m.id) < ($3, $4::bigint)) "
-            "ORDER BY m.sent_at DESC, m.id DESC LIMIT $5",
-            self._tenant_id,
-            dialog_id,
-            at,
-            number,
-            limit,
+        rows = await self._connection.fetch(
+            _MESSAGES.format(where=where), self._tenant_id, at, number, limit, *given
         )
+        shown = [row for row in rows if row["id"] is not None]
+        return MessageRows(shown, rows[0]["total"], rows[0]["dialogs"])
 
-    async def messages_total(self, dialog_id: UUID) -> int:
-        """How many messages of the dialog are stored."""
-        total: int = await self._connection.fetchval(
-            "SELECT count(*) FROM messages WHERE tenant_id = $1 AND dialog_id = $2",
-            self._tenant_id,
-            dialog_id,
-        )
-        return total
+
+def _named(wanted: DialogName, *, first: int) -> tuple[str, tuple[Any, ...]]:
+    """The condition and its arguments, from the placeholder of that number on."""
+    if wanted.id is not None:
+        return f"d.id = ${first}", (wanted.id,)
+    return (
+        f"(lower(d.username) = lower(${first}) OR d.kwork_user_id = ${first + 1}) "
+        f"AND (${first + 2}::uuid IS NULL OR d.account_id = ${first + 2})",
+        (wanted.username, wanted.kwork_user_id, wanted.account_id),
+    )
+
+
+_FILES = (
+    "CASE WHEN jsonb_typeof(m.details -> 'files') = 'array' THEN (SELECT coalesce(json_agg(json_build_object("  # noqa: S608
+    + fields("f", "id", "name", "url", "size")
+    + ")), '[]') FROM jsonb_array_elements(m.details -> 'files') f) ELSE '[]' END"
+)
+_MESSAGES = (
+    "WITH named AS (SELECT d.id FROM dialogs d WHERE d.tenant_id = $1 AND {where} LIMIT 2), "  # noqa: S608
+    "dialog AS (SELECT id FROM named WHERE (SELECT count(*) FROM named) = 1), r AS (SELECT m.id, m.sent_at, json_build_object('sent_at', "
+    f"{moment('m.sent_at')}, 'files', {_FILES}, {pairs('m', 'id', 'incoming', 'text')}, "
+    + fields("m.details", "from_id", "to_id", "read", "type", "quoted_id", "order_id")
+    + ") AS message FROM messages m WHERE m.tenant_id = $1 AND m.dialog_id = (SELECT id FROM dialog) "
+    "AND ($2::timestamptz IS NULL OR (m.sent_at, m.id) < ($2, $3::bigint)) "
+    "ORDER BY m.sent_at DESC, m.id DESC LIMIT $4) "
+    "SELECT t.total, (SELECT count(*) FROM named) AS dialogs, r.* FROM (SELECT count(*) AS total FROM messages "
+    "WHERE tenant_id = $1 AND dialog_id = (SELECT id FROM dialog)) t "
+    "LEFT JOIN r ON true ORDER BY r.sent_at DESC, r.id DESC"
+)

@@ -85,9 +85,12 @@ class Connections:
         """All that can be used. The one of the settings is not among them where these name no CRM, or one of another
         kind; then ``Conflict`` is raised unless the tenant has its own.
         """
-        own = [one for one in await self.all() if one.origin is ConnectionOrigin.API]
+        found = await self.all()
+        own = [one for one in found if one.origin is ConnectionOrigin.API]
         if kind is None:
             return own
+        if found and found[0].origin is ConnectionOrigin.SETTINGS and found[0].kind == kind:
+            return found
         try:
             return [await self.default(kind), *own]
         except Conflict:

@@ -59,14 +59,6 @@ class CrmHealths:
         )
         return CrmHealth(**row) if row else None
 
-    async def all(self) -> dict[UUID, CrmHealth]:
-        """By connection."""
-        rows = await self._connection.fetch(
-            f"SELECT {_HEALTH} FROM crm_health WHERE tenant_id = $1",  # noqa: S608
-            self._tenant_id,
-        )
-        return {row["connection_id"]: CrmHealth(**row) for row in rows}
-
     async def note(self, connection_id: UUID, note: HealthNote) -> bool:
         """Replaces what was known; ``opened_at`` stays that of the first opening, and a longer wait that somebody else was
         asked for stays, too. True: it was open before."""

@@ -283,22 +283,6 @@ class Deliveries:
         )
         return {row["external_id"]: dict(row) for row in rows}
 
-    async def summary(self) -> dict[str, Any]:
-        """Counts by state, age of the oldest unsettled in seconds, and the newest reason of a failure."""
-        rows = await self._connection.fetch(
-            "SELECT entity, state, count(*) AS n FROM deliveries WHERE tenant_id = $1 GROUP BY entity, state",
-            self._tenant_id,
-        )
-        oldest: float | None = await self._connection.fetchval(
-            "SELECT extract(epoch FROM now() - min(created_at))::float FROM deliveries "
-            "WHERE tenant_id = $1 AND state IN ('pending', 'retry', 'unknown', 'in_flight')",
-            self._tenant_id,
-        )
-        counts: dict[str, dict[str, int]] = {}
-        for row in rows:
-            counts.setdefault(row["entity"], {})[row["state"]] = row["n"]
-        return {"counts": counts, "oldest_unsettled_seconds": oldest}
-
 
 def _shown(exchange: Exchange | None) -> dict[str, Any]:
     """The two halves of an exchange, as they are stored."""

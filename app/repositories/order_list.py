@@ -11,6 +11,7 @@ import asyncpg
 from app.core.database import TenantConnection
 from app.domain.kwork import OrderStatus, ProjectStatus
 from app.domain.listing import OrderFilter, OrderKind, Position, Window
+from app.repositories.as_json import moment, pairs, roubles
 
 # In lists an order stands before a project of the same moment.
 _RANK = {OrderKind.ORDER: 0, OrderKind.PROJECT: 1}
@@ -47,10 +48,27 @@ _LEAD_JOINS = (
     f"LEFT JOIN deliveries d ON d.tenant_id = $1 AND d.connection_id = {_CONNECTION} AND d.entity = 'lead' "
     "  AND d.external_id = 'kwork:' || p.kind || ':' || p.id AND d.state NOT IN ('done', 'discarded')"
 )
-_LEAD_COLUMNS = (
-    "l.crm_id AS lead_id, d.state AS lead_state, d.reason AS lead_reason, "
-    f"(SELECT count(*) {_IN_USE}) AS connections"
+_ROW = (
+    "json_build_object('id', p.kind || '-' || p.id, 'kwork_id', p.id, "
+    + pairs(
+        "p", "kind", "account_id", "title", "description", "status", "currency", "url", "offers", "listed"
+    )
+    + f", 'price', {roubles('p.price_kopecks')}, 'max_price', {roubles('p.max_price_kopecks')}, "
+    + "".join(
+        f"'{name}', {moment(f'p.{name}')}, "
+        for name in ("created_at", "active_at", "expires_at", "deadline_at")
+    )
+    + "'buyer', json_build_object('id', p.buyer_id, 'username', p.buyer_username, "
+    "  'url', CASE WHEN p.buyer_username <> '' THEN {user_url} || p.buyer_username END), "
+    "'lead', CASE WHEN coalesce(l.crm_id, d.state) IS NOT NULL THEN "
+    "  json_build_object('id', l.crm_id, 'state', coalesce(d.state, 'synced'), 'reason', d.reason) END) AS row"
 )
+"""``OrderRow`` but for ``category``, whose names the process knows, and ``leads``."""
+
+
+def _shown(user_url: str) -> str:
+    """``user_url``: the placeholder of the address that a user's name is appended to."""
+    return f"p.kind, p.id, p.category_id, {_ROW.format(user_url=user_url)}, (SELECT count(*) {_IN_USE}) AS connections"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,23 +81,25 @@ class OrderRows:
 
 
 class OrderList:
-    """Projects of the exchange and the tenant's orders."""
+    """Projects of the exchange and the tenant's orders. ``row`` of each is JSON, as ``OrderRow`` but for ``category`` and
+    ``leads``; ``user_url`` is what a buyer's name is appended to.
+    """
 
     def __init__(self, scope: TenantConnection) -> None:
         self._connection = scope.connection
         self._tenant_id = scope.tenant_id
 
-    async def find(self, wanted: OrderFilter, window: Window) -> OrderRows:
+    async def find(self, wanted: OrderFilter, window: Window, user_url: str) -> OrderRows:
         """Rows that pass the filter, newest first, and how many there are in all."""
         kinds = _kinds(wanted)
         if not kinds:
             return OrderRows((), 0, more=False)
-        statement, arguments = list_statement(self._tenant_id, kinds, wanted, window)
+        statement, arguments = list_statement(self._tenant_id, user_url, kinds, wanted, window)
         found = await self._connection.fetch(statement, *arguments)
         rows = found[: window.limit] if found[0]["id"] is not None else ()
         return OrderRows(rows, found[0]["total"], more=len(found) > window.limit)
 
-    async def cards(self, number: int, kinds: Sequence[OrderKind]) -> list[asyncpg.Record]:
+    async def cards(self, number: int, kinds: Sequence[OrderKind], user_url: str) -> list[asyncpg.Record]:
         """The project and the order (of those kinds) with that Kwork number, with their ``details``."""
         branches = " UNION ALL ".join(
             f"SELECT {_COLUMNS[kind]}, r.details, {_DETAILS_READ[kind]} AS details_read_at "  # noqa: S608
@@ -87,20 +107,35 @@ class OrderList:
             for kind in kinds
         )
         return await self._connection.fetch(  # type: ignore[no-any-return]
-            f"WITH p AS ({branches}) SELECT p.*, {_LEAD_COLUMNS} FROM p {_LEAD_JOINS} WHERE $1::text IS NOT NULL",  # noqa: S608
+            f"WITH p AS ({branches}) SELECT p.account_id, p.description, p.details, p.details_read_at, {_shown('$3::text')} "  # noqa: S608
+            f"FROM p {_LEAD_JOINS} WHERE $1::text IS NOT NULL",
+            self._tenant_id,
+            number,
+            user_url,
+        )
+
+    async def named(self, number: int, kinds: Sequence[OrderKind]) -> list[asyncpg.Record]:
+        """``kind``, ``id`` and ``account_id`` of what ``cards`` finds."""
+        branches = " UNION ALL ".join(
+            f"SELECT {_COLUMNS[kind]} FROM {_TABLE[kind]} WHERE r.id = $2{_OWN[kind]}"  # noqa: S608
+            for kind in kinds
+        )
+        return await self._connection.fetch(  # type: ignore[no-any-return]
+            f"SELECT p.kind, p.id, p.account_id FROM ({branches}) p WHERE $1::text IS NOT NULL",  # noqa: S608
             self._tenant_id,
             number,
         )
 
-    async def projects(self, project_ids: Sequence[int]) -> list[asyncpg.Record]:
+    async def projects(self, project_ids: Sequence[int], user_url: str) -> list[asyncpg.Record]:
         """These projects as the list shows them, newest first."""
         kind = OrderKind.PROJECT
         return await self._connection.fetch(  # type: ignore[no-any-return]
             f"WITH p AS (SELECT {_COLUMNS[kind]} FROM {_TABLE[kind]} WHERE r.id = ANY ($2::bigint[])) "  # noqa: S608
-            f"SELECT p.*, {_LEAD_COLUMNS} FROM p {_LEAD_JOINS} WHERE $1::text IS NOT NULL "
+            f"SELECT {_shown('$3::text')} FROM p {_LEAD_JOINS} WHERE $1::text IS NOT NULL "
             "ORDER BY p.at DESC NULLS LAST, p.id DESC",
             self._tenant_id,
             list(project_ids),
+            user_url,
         )
 
     async def leads(self, keys: Sequence[str]) -> list[asyncpg.Record]:
@@ -144,10 +179,10 @@ _DETAILS_READ = {OrderKind.PROJECT: "NULL::timestamptz", OrderKind.ORDER: "r.det
 
 
 def list_statement(
-    tenant_id: str, kinds: Sequence[OrderKind], wanted: OrderFilter, window: Window
+    tenant_id: str, user_url: str, kinds: Sequence[OrderKind], wanted: OrderFilter, window: Window
 ) -> tuple[str, list[Any]]:
     """The SQL of the list and its arguments; ``$1`` is the tenant. One row more than asked for tells ``more``."""
-    arguments: list[Any] = [tenant_id]
+    arguments: list[Any] = [tenant_id, user_url]
     branches, counts = [], []
     reach = _argument(arguments, window.offset + window.limit + 1)
     for kind in kinds:
@@ -163,7 +198,7 @@ def list_statement(
     statement = (
         f"WITH p AS (SELECT * FROM ({' UNION ALL '.join(branches)}) u "  # noqa: S608
         f"ORDER BY at DESC NULLS LAST, rank, id DESC LIMIT {limit} OFFSET {offset}) "
-        f"SELECT t.total, p.*, {_LEAD_COLUMNS} FROM (SELECT {' + '.join(counts)} AS total) t "
+        f"SELECT t.total, p.at, {_shown('$2::text')} FROM (SELECT {' + '.join(counts)} AS total) t "
         f"LEFT JOIN p ON true {_LEAD_JOINS} ORDER BY p.at DESC NULLS LAST, p.rank, p.id DESC"
     )
     return statement, arguments

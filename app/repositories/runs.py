@@ -74,7 +74,7 @@ class Runs:
         row = await self._connection.fetchrow(
             # By the clock of this moment: the transaction may have begun while the run before was going on.
             "INSERT INTO sync_runs (tenant_id, account_id, stream, state, request, started_at) "  # noqa: S608
-            f"VALUES ($1, $2, $3, 'queued', $4, clock_timestamp()) ON CONFLICT DO NOTHING RETURNING {_RUN}",
+            f"VALUES ($1, $2, $3, 'queued', $4, clock_timestamp()) ON CONFLICT DO NOTHING RETURNING {RUN}",
             self._tenant_id,
             account_id,
             stream,
@@ -83,7 +83,7 @@ class Runs:
         if row is not None:
             return Run(**row), True
         row = await self._connection.fetchrow(
-            f"SELECT {_RUN} FROM sync_runs WHERE tenant_id = $1 AND account_id IS NOT DISTINCT FROM $2 "  # noqa: S608
+            f"SELECT {RUN} FROM sync_runs WHERE tenant_id = $1 AND account_id IS NOT DISTINCT FROM $2 "  # noqa: S608
             "AND stream = $3 AND state IN ('queued', 'running')",
             self._tenant_id,
             account_id,
@@ -98,7 +98,7 @@ class Runs:
     async def begin(self, run_id: UUID, holder: str, seconds: float) -> BegunRun | None:
         """A worker takes the run up, for the first time or where a dead one left it. ``None`` when it has ended."""
         row = await self._connection.fetchrow(
-            f"SELECT {_RUN}, request FROM sync_runs WHERE tenant_id = $1 AND id = $2 "  # noqa: S608
+            f"SELECT {RUN}, request FROM sync_runs WHERE tenant_id = $1 AND id = $2 "  # noqa: S608
             "AND state IN ('queued', 'running') FOR UPDATE",
             self._tenant_id,
             run_id,
@@ -177,7 +177,7 @@ class Runs:
     async def by_ids(self, ids: list[UUID]) -> list[Run]:
         """The named runs, oldest first."""
         rows = await self._connection.fetch(
-            f"SELECT {_RUN} FROM sync_runs WHERE tenant_id = $1 AND id = ANY ($2::uuid[]) ORDER BY started_at",  # noqa: S608
+            f"SELECT {RUN} FROM sync_runs WHERE tenant_id = $1 AND id = ANY ($2::uuid[]) ORDER BY started_at",  # noqa: S608
             self._tenant_id,
             ids,
         )
@@ -192,33 +192,13 @@ class Runs:
         total: int = await self._connection.fetchval(_TOTAL, *given)
         return [Run(**row) for row in rows], total
 
-    async def latest(self) -> list[Run]:
-        """The last run of every account and stream."""
-        rows = await self._connection.fetch(
-            f"""
-            SELECT DISTINCT ON (account_id, stream) {_RUN} FROM sync_runs
-            WHERE tenant_id = $1 ORDER BY account_id, stream, started_at DESC
-            """,  # noqa: S608
-            self._tenant_id,
-        )
-        return [Run(**row) for row in rows]
 
-    async def last_done(self) -> dict[tuple[UUID | None, str], datetime]:
-        """When each account and stream was last synced to the end."""
-        rows = await self._connection.fetch(
-            "SELECT account_id, stream, max(finished_at) AS at FROM sync_runs "
-            "WHERE tenant_id = $1 AND state = 'done' GROUP BY account_id, stream",
-            self._tenant_id,
-        )
-        return {(row["account_id"], row["stream"]): row["at"] for row in rows}
-
-
-_RUN = (
+RUN = (
     "id, account_id, stream, CASE state WHEN 'queued' THEN 'running' ELSE state END AS state, "
     "counts, checkpoint, reason_code, reason, started_at, finished_at"
 )
 _WANTED = (
-    f"FROM (SELECT {_RUN} FROM sync_runs WHERE tenant_id = $1) AS r "  # noqa: S608
+    f"FROM (SELECT {RUN} FROM sync_runs WHERE tenant_id = $1) AS r "  # noqa: S608
     "WHERE ($2::uuid IS NULL OR account_id = $2) AND ($3::text IS NULL OR stream = $3) "
     "AND ($4::text IS NULL OR state = $4) AND ($5::timestamptz IS NULL OR started_at >= $5)"
 )

@@ -111,15 +111,6 @@ class AccountSchedule:
         )
         return row["queued_at"] is None
 
-    async def next_times(self) -> dict[tuple[UUID | None, str], datetime]:
-        """Per account and stream: when it is looked at next; ``orders`` at the earlier of look and whole pass."""
-        rows = await self._connection.fetch(
-            "SELECT account_id, CASE stream WHEN 'news' THEN 'orders' ELSE stream END AS stream, min(next_at) AS at "
-            "FROM account_schedule WHERE tenant_id = $1 AND next_at < 'infinity' GROUP BY 1, 2",
-            self._tenant_id,
-        )
-        return {(row["account_id"], row["stream"]): row["at"] for row in rows}
-
 
 def _plain(hint: Hint) -> dict[str, Any]:
     return {

@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from app.core.database import Connection
 
 PROJECTS = "projects"
 CATEGORIES = "categories"
-
-
-@dataclass(frozen=True, slots=True)
-class SharedRead:
-    """Where a shared reading stands."""
-
-    state: str
-    """``running``, ``done``, ``failed`` or ``interrupted``."""
-    finished_at: datetime | None
-    """When it was last read to the end."""
-    checkpoint: dict[str, Any]
 
 
 class SharedReads:
@@ -83,12 +70,3 @@ class SharedReads:
             state,
             reason,
         )
-
-    async def last(self) -> SharedRead | None:
-        """The last reading; ``None`` before the first one."""
-        row = await self._connection.fetchrow(
-            "SELECT CASE WHEN state = 'running' AND lease_until < now() THEN 'interrupted' ELSE state END AS state, "
-            "finished_at, checkpoint FROM market_reads WHERE stream = $1",
-            self._stream,
-        )
-        return SharedRead(row["state"], row["finished_at"], row["checkpoint"]) if row else None

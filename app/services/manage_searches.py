@@ -64,13 +64,13 @@ class ManageSearches:
         self._matching = matching
         self._most = most
 
-    async def preview(self, tenant_id: str, filters: SearchFilters, limit: int) -> Preview:
-        """Nothing is kept and nothing queued. Raises ``Invalid``, ``UnknownCategory``."""
+    async def preview(self, tenant_id: str, filters: SearchFilters, limit: int, user_url: str) -> Preview:
+        """Nothing is kept and nothing queued; ``user_url`` as in ``OrderList``. Raises ``Invalid``, ``UnknownCategory``."""
         rule = filters.rule(await self._categories.tree())
         async with self._database.tenant(tenant_id) as scope:
             projects = ProjectsByRule(scope.connection)
             forecast = await projects.forecast(rule, FORECAST_DAYS)
-            rows = await OrderList(scope).projects(await projects.listed(rule, limit=limit))
+            rows = await OrderList(scope).projects(await projects.listed(rule, limit=limit), user_url)
             leads = await leads_of(scope, rows)
         return Preview(forecast, rows, leads)
 

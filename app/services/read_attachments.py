@@ -18,7 +18,7 @@ from app.repositories.accounts import Accounts
 from app.repositories.attachments import Attachments, StoredAttachment
 from app.services.connect_account import ConnectAccount
 from app.services.kwork_client import KworkClient
-from app.services.read_orders import get_order
+from app.services.read_orders import find_order
 
 _CHUNKS_AHEAD = 4
 """Read from Kwork before the caller has taken them."""
@@ -65,7 +65,7 @@ class ReadAttachments:
         ``NotFound``, ``Conflict`` (``ambiguous_id``, ``no_account_connected``), and what ``_open`` raises.
         """
         async with self._database.tenant(tenant_id) as scope:
-            row = await get_order(scope, wanted)
+            row = await find_order(scope, wanted)
             attachments = Attachments(scope)
             if row["kind"] == OrderKind.ORDER:
                 file, owner = await attachments.of_order(row["id"], file_id), row["account_id"]

@@ -11,12 +11,12 @@ import asyncpg
 
 from app.core.database import TenantConnection
 from app.domain.errors import Conflict, NotFound
-from app.repositories.chat_list import ChatList
+from app.repositories.chat_list import ChatList, DialogName
 
 
 @dataclass(frozen=True, slots=True)
 class MessagePage:
-    """Messages, newest first; ``before`` (moment, id) fetches the next page."""
+    """Messages, newest first, as ``MessageRows`` has them; ``before`` (moment, id) fetches the next page."""
 
     rows: Sequence[asyncpg.Record]
     total: int
@@ -37,32 +37,38 @@ async def find_dialog(
 
     Raises ``NotFound``, or ``Conflict`` (``ambiguous_id``) when several accounts talk to that partner.
     """
-    chat = ChatList(scope)
-    dialog_id = _uuid(reference)
-    if dialog_id is not None:
-        one = await chat.dialog(dialog_id)
-        found = [one] if one is not None else []
-    else:
-        found = await chat.dialogs_with(reference, _number(reference), account_id)
-    if not found:
-        raise NotFound("Такого диалога нет.")
-    if len(found) > 1:
-        raise Conflict(
-            "С этим собеседником переписываются несколько аккаунтов: укажите id диалога или account_id.",
-            code="ambiguous_id",
-        )
+    found = await ChatList(scope).dialogs_named(_name(reference, account_id))
+    _only(len(found))
     return found[0]
 
 
 async def list_messages(
-    scope: TenantConnection, dialog_id: UUID, limit: int, before: tuple[datetime, int] | None
+    scope: TenantConnection,
+    reference: str,
+    account_id: UUID | None,
+    limit: int,
+    before: tuple[datetime, int] | None,
 ) -> MessagePage:
-    """Stored messages of a dialog, newest first."""
-    chat = ChatList(scope)
-    rows = await chat.messages(dialog_id, limit + 1, before)
-    shown = rows[:limit]
-    last = (shown[-1]["sent_at"], shown[-1]["id"]) if len(rows) > limit else None
-    return MessagePage(shown, await chat.messages_total(dialog_id), last)
+    """Stored messages of a dialog, newest first. Takes and raises what ``find_dialog`` does."""
+    found = await ChatList(scope).messages(_name(reference, account_id), limit + 1, before)
+    _only(found.dialogs)
+    shown = found.rows[:limit]
+    last = (shown[-1]["sent_at"], shown[-1]["id"]) if len(found.rows) > limit else None
+    return MessagePage(shown, found.total, last)
+
+
+def _only(dialogs: int) -> None:
+    if not dialogs:
+        raise NotFound("Такого диалога нет.")
+    if dialogs > 1:
+        raise Conflict(
+            "С этим собеседником переписываются несколько аккаунтов: укажите id диалога или account_id.",
+            code="ambiguous_id",
+        )
+
+
+def _name(reference: str, account_id: UUID | None) -> DialogName:
+    return DialogName(_uuid(reference), reference, _number(reference), account_id)
 
 
 def _uuid(text: str) -> UUID | None:

@@ -31,9 +31,11 @@ class EventPage:
     before: int | None
 
 
-async def list_orders(scope: TenantConnection, wanted: OrderFilter, window: Window) -> OrderPage:
-    """Projects and orders that pass the filter, newest first."""
-    found = await OrderList(scope).find(wanted, window)
+async def list_orders(
+    scope: TenantConnection, wanted: OrderFilter, window: Window, user_url: str
+) -> OrderPage:
+    """Projects and orders that pass the filter, newest first. ``user_url``: what a buyer's name is appended to."""
+    found = await OrderList(scope).find(wanted, window, user_url)
     if not found.more:
         return OrderPage(found.rows, found.total, None)
     last = found.rows[-1]
@@ -53,10 +55,27 @@ async def leads_of(
     return found
 
 
-async def get_order(scope: TenantConnection, wanted: OrderId) -> asyncpg.Record:
+async def get_order(scope: TenantConnection, wanted: OrderId, user_url: str) -> asyncpg.Record:
     """One project or order. Raises ``NotFound``, or ``Conflict`` when a bare number means two things."""
-    kinds = (wanted.kind,) if wanted.kind else tuple(OrderKind)
-    found = await OrderList(scope).cards(wanted.number, kinds)
+    return _only(await OrderList(scope).cards(wanted.number, _kinds(wanted), user_url))
+
+
+async def find_order(scope: TenantConnection, wanted: OrderId) -> asyncpg.Record:
+    """Its ``kind``, ``id`` and ``account_id``. Raises as ``get_order`` does."""
+    return _only(await OrderList(scope).named(wanted.number, _kinds(wanted)))
+
+
+async def find_sold_order(scope: TenantConnection, wanted: OrderId) -> asyncpg.Record:
+    """The same of an order the tenant sells. Raises ``NotFound``, also for a project."""
+    kinds = () if wanted.kind is OrderKind.PROJECT else (OrderKind.ORDER,)
+    return _only(await OrderList(scope).named(wanted.number, kinds) if kinds else [])
+
+
+def _kinds(wanted: OrderId) -> tuple[OrderKind, ...]:
+    return (wanted.kind,) if wanted.kind else tuple(OrderKind)
+
+
+def _only(found: Sequence[asyncpg.Record]) -> asyncpg.Record:
     if not found:
         raise NotFound("Такого заказа или проекта нет.")
     if len(found) > 1:
@@ -66,19 +85,9 @@ async def get_order(scope: TenantConnection, wanted: OrderId) -> asyncpg.Record:
     return found[0]
 
 
-async def get_sold_order(scope: TenantConnection, wanted: OrderId) -> asyncpg.Record:
-    """An order the tenant sells. Raises ``NotFound``, also for a project."""
-    found = []
-    if wanted.kind is not OrderKind.PROJECT:
-        found = await OrderList(scope).cards(wanted.number, (OrderKind.ORDER,))
-    if not found:
-        raise NotFound("Такого заказа или проекта нет.")
-    return found[0]
-
-
 async def list_events(scope: TenantConnection, wanted: OrderId, limit: int, before: int | None) -> EventPage:
     """Events of an order the tenant sells. Raises ``NotFound``; projects have no events."""
-    await get_sold_order(scope, wanted)
+    await find_sold_order(scope, wanted)
     orders = OrderList(scope)
     rows = await orders.events(wanted.number, limit + 1, before)
     shown = rows[:limit]

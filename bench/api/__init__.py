@@ -145,7 +145,6 @@ async def _side(folder: Path, stand: Stand, orders: int) -> AsyncIterator[Side]:
         WORKER="false",
         RATE_LIMIT_PER_MINUTE="1000000",
         SECRET_KEY=_SECRET,
-        LOG_LEVEL="WARNING",
     )
     service.start()
     settings = Settings(_env_file=None, data_dir=folder / "data")

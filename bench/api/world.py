@@ -31,8 +31,8 @@ SELECT a.tenant_id, 5000000 + n, a.id, 'Сайт под ключ ' || n, CASE WH
 FROM accounts a, generate_series($1::int, $2::int) n
 """
 _CONNECTIONS = """
-INSERT INTO crm_connections (tenant_id, kind, name, origin, mode, address)
-SELECT t, 'native', 'CRM', 'api', 'live', 'https://crm.example.com' FROM unnest($1::text[]) t
+INSERT INTO crm_connections (tenant_id, kind, name, origin, mode)
+SELECT t, 'native', 'default', 'settings', 'live' FROM unnest($1::text[]) t
 """
 _LINKS = """
 INSERT INTO crm_links (tenant_id, connection_id, entity, external_id, crm_id, payload_hash)

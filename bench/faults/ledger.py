@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import insort
 from collections import Counter, defaultdict
 from typing import Any
 
@@ -24,9 +25,9 @@ class Ledger:
         self._taken: set[int] = set()
         self.created: dict[str, Counter[Key]] = {"lead": Counter(), "contact": Counter()}
         self.status: dict[Key, str] = {}
-        """Of leads, by the last write that was carried out."""
-        self.contact_of: dict[Key, str] = {}
-        """The contact's id that a lead names."""
+        """Of leads, by the last write that was carried out: a CRM that hangs carries out first and answers late."""
+        self.trail: dict[Key, list[tuple[int, str]]] = defaultdict(list)
+        """Writes that were carried out on leads, by arrival: number in the journal, and what it made of the status."""
         self.rows: list[Row] = []
         """Arrivals; ``port`` tells which process called."""
         self.writes: Counter[str] = Counter()
@@ -69,6 +70,5 @@ class Ledger:
             self.made_at.setdefault(key, row["real_at"])
             self.doubles[key].append(f"{row['seq']} {row['decided']} {row['real_at']:.2f}")
         if entity == "lead":
-            self.status[key] = row["body"].get("status", self.status.get(key, "new"))
-            if row["body"].get("contact_id"):
-                self.contact_of[key] = row["body"]["contact_id"]
+            insort(self.trail[key], (row["seq"], row["body"].get("status", "")))
+            self.status[key] = next((status for _, status in reversed(self.trail[key]) if status), "new")

@@ -113,7 +113,7 @@ def _tell(verdict: Verdict, ledger: Ledger, told: Told) -> None:
     for key in verdict.doubled[:_MOST_TOLD]:
         told(f"  дважды: {key}: {'; '.join(ledger.doubles[key])}")
     for key, why in verdict.wrong_status[:_MOST_TOLD]:
-        told(f"  неверно: {key}: {why}")
+        told(f"  неверно: {key}: {why}; записи в CRM: {ledger.trail[key]}")
 
 
 def _complaints(bed: Bed) -> list[str]:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import asyncpg
 import orjson
 from fastapi import FastAPI, Response
 
@@ -14,15 +13,14 @@ from app.api.app import create_app
 from app.core.limits import RateLimits
 from app.core.passwords import Passwords
 from app.core.tokens import SharedSecretTokens
-from app.domain.listing import OrderFilter, Window
 from app.marketplaces.kwork.browser import KworkBrowser
-from app.repositories.order_list import OrderList
 from app.services.authenticate import Authenticator, TenantRules
 from app.services.container import Services
 from app.services.kwork_client import KworkClients
 from app.services.log_in import Login
 from app.services.read_categories import Categories
 from app.services.read_exchange import ReadExchange
+from bench.api.bare import STATEMENTS
 from bench.goal import Goal
 from bench.main_path.bed import TENANT, Bed
 
@@ -38,7 +36,7 @@ async def measure(bed: Bed) -> list[Goal]:
     """
     await _fill(bed)
     ours, token = _ours(bed)
-    bare = await _bare(bed)
+    bare = _bare(bed)
     headers = [(b"authorization", f"Bearer {token}".encode())]
     costs: dict[str, list[float]] = {"ours": [], "bare": []}
     for _ in range(ROUNDS):
@@ -95,23 +93,14 @@ def _ours(bed: Bed) -> tuple[FastAPI, str]:
     return create_app(services, bed.settings), token
 
 
-async def _bare(bed: Bed) -> FastAPI:
-    statements: list[tuple[str, tuple[Any, ...]]] = []
-
-    def note(record: Any) -> None:
-        statements.append((record.query, tuple(record.args)))
-
-    async with bed.database.tenant(TENANT) as scope:
-        raw: asyncpg.Connection = scope.connection._con  # type: ignore[attr-defined]
-        with raw.query_logger(note):
-            await OrderList(scope).find(OrderFilter(), Window(limit=50))
+def _bare(bed: Bed) -> FastAPI:
     app = FastAPI()
 
     @app.get("/bare")
     async def listing() -> Response:
         async with bed.database.pool.acquire() as connection, connection.transaction():
             await connection.fetchval("SELECT set_config('app.tenant_id', $1, true)", TENANT)
-            answers = [await connection.fetch(query, *args) for query, args in statements]
+            answers = [await connection.fetch(statement, TENANT) for statement in STATEMENTS["orders"]]
         return Response(
             orjson.dumps([[dict(row) for row in rows] for rows in answers], default=str),
             media_type="application/json",

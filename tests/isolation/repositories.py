@@ -29,6 +29,7 @@ from app.domain.webhooks import Outcome
 from app.domain.writes import WriteAction, WriteMode, WriteState
 from app.domain.writing import Offer, OfferStatus
 from app.repositories.audit import AuditFilter
+from app.repositories.chat_list import DialogName
 from app.repositories.connections import Connections
 from app.repositories.crm_health import HealthNote
 from app.repositories.crm_schedule import NamedLead, TakenOfCrm
@@ -242,6 +243,7 @@ class Things:
             "WriteState": WriteState.CANCELLED,
             "OrderFilter": OrderFilter(),
             "Window": Window(50),
+            "DialogName": DialogName(UUID(str(shop.dialog_id)), "", None, None),
             "EventFilter": EventFilter(),
             "FailureFilter": FailureFilter(),
             "RunFilter": RunFilter(),
@@ -311,6 +313,8 @@ class Things:
             ("FirstReadings.since", "stream"): "offers",
             ("FirstReadings.done", "stream"): "orders",
             ("OrderList.cards", "number"): shop.order_id,
+            ("OrderList.named", "number"): shop.order_id,
+            ("sync_status", "receiving"): [shop.connection_id],
             ("CrmNoteMarks.take", "head"): 1,
             ("CrmNoteMarks.known_leads", "keys"): [f"kwork:order:{shop.order_id}"],
             ("CrmLinks.open_orders", "after"): "",

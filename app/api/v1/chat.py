@@ -83,10 +83,9 @@ async def list_messages(
             dialog = await read_chat.find_dialog(scope, dialog_id, query.account_id)
         await services.read_account.messages(caller.tenant_id, dialog["id"])
     async with services.database.tenant(caller.tenant_id) as scope:
-        dialog = await read_chat.find_dialog(scope, dialog_id, query.account_id)
-        found = await read_chat.list_messages(scope, dialog["id"], query.limit, before)
-    return rows.list_answer(
-        [rows.message(row) for row in found.rows],
+        found = await read_chat.list_messages(scope, dialog_id, query.account_id, query.limit, before)
+    return rows.listed(
+        [row["message"] for row in found.rows],
         page=None if query.before else 1,
         limit=query.limit,
         total=found.total,

@@ -11,7 +11,7 @@ from app.api.cursors import cut, moment_cursor, moment_position
 from app.api.describe import problems
 from app.api.queries import documented, query_of
 from app.api.rows import json_answer, list_answer
-from app.api.sync_rows import problem_row, run_row, status_row
+from app.api.sync_rows import problem_row, run_row
 from app.api.v1.deps import UseCases, Viewer
 from app.models.failure_schemas import ProblemOut, ProblemsQuery, RunsQuery
 from app.models.schemas import Listed
@@ -34,7 +34,7 @@ async def sync_status(caller: Viewer, services: UseCases) -> Response:
     """Per account and stream: last run, lag and what waits; per CRM whether it answers; open problems; deliveries by
     state, and the newest of those that wait for a person.
     """
-    return json_answer(status_row(await services.sync_history.status(caller.tenant_id)))
+    return Response(await services.sync_history.status(caller.tenant_id), media_type="application/json")
 
 
 @router.get(

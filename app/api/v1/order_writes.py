@@ -139,7 +139,7 @@ async def _order(services: Services, caller: Caller, number: str) -> tuple[UUID,
     if wanted.kind is OrderKind.PROJECT:
         raise NotFound("Это проект биржи: вести можно только заказы.")
     async with services.database.tenant(caller.tenant_id) as scope:
-        found = await read_orders.get_order(scope, OrderId(OrderKind.ORDER, wanted.number))
+        found = await read_orders.find_sold_order(scope, wanted)
     return found["account_id"], wanted.number
 
 

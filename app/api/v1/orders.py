@@ -66,8 +66,10 @@ async def list_orders(
     tree = await services.categories.tree()
     wanted = _filter(query, tree)
     window = order_window(query)
+    shapes = rows.RowShapes(tree, settings_of(request).kwork_web_url)
     async with services.database.tenant(caller.tenant_id) as scope:
-        found = await read_orders.list_orders(scope, wanted, window)
+        found = await read_orders.list_orders(scope, wanted, window, shapes.user_url)
+        everywhere = {} if query.create_leads else await read_orders.leads_of(scope, found.rows)
     leads: Mapping[str, LeadState] = {}
     if query.create_leads and found.rows:
         leads = await services.push_leads.push(
@@ -76,15 +78,15 @@ async def list_orders(
             order_ids=[row["id"] for row in found.rows if row["kind"] == OrderKind.ORDER],
             wait_seconds=PUSH_WAIT_SECONDS,
         )
-    everywhere: Mapping[str, list[asyncpg.Record]] = {}
-    if found.rows and found.rows[0]["connections"] > 1:
         async with services.database.tenant(caller.tenant_id) as scope:
             everywhere = await read_orders.leads_of(scope, found.rows)
-    shapes = rows.RowShapes(tree, settings_of(request).kwork_web_url)
-    return rows.list_answer(
-        [_shown(shapes, row, leads, everywhere) for row in found.rows]
-        if leads or everywhere
-        else [shapes.order(row) for row in found.rows],
+    return rows.listed(
+        [
+            rows.to_json(_shown(shapes, row, leads, everywhere))
+            if leads or everywhere
+            else shapes.as_read(row)
+            for row in found.rows
+        ],
         page=None if query.cursor else query.page or 1,
         limit=query.limit,
         total=found.total,
@@ -105,10 +107,10 @@ async def get_order(number: OrderPath, request: Request, caller: Viewer, service
     409 `ambiguous_id`: the bare number belongs to a project and to an order.
     """
     wanted = OrderId.parse(number)
-    async with services.database.tenant(caller.tenant_id) as scope:
-        found = await read_orders.get_order(scope, wanted)
-        everywhere = await read_orders.leads_of(scope, [found])
     shapes = rows.RowShapes(await services.categories.tree(), settings_of(request).kwork_web_url)
+    async with services.database.tenant(caller.tenant_id) as scope:
+        found = await read_orders.get_order(scope, wanted, shapes.user_url)
+        everywhere = await read_orders.leads_of(scope, [found])
     return rows.json_answer(shapes.order_card(found, everywhere.get(public_id(found["kind"], found["id"]))))
 
 
@@ -158,7 +160,7 @@ def _shown(
 async def _refresh(services: Services, caller: Caller, wanted: OrderId) -> None:
     require(caller, Role.OPERATOR, changes=True)
     async with services.database.tenant(caller.tenant_id) as scope:
-        order = await read_orders.get_sold_order(scope, wanted)
+        order = await read_orders.find_sold_order(scope, wanted)
     await services.read_account.order(caller.tenant_id, order["account_id"], order["id"])
 
 

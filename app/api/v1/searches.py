@@ -91,8 +91,10 @@ async def add_search(body: SearchIn, caller: Operator, services: UseCases) -> Re
 )
 async def preview_search(body: PreviewIn, request: Request, caller: Viewer, services: UseCases) -> Response:
     """How many and which projects on the exchange match now, and how many a day there were. Nothing is saved or queued."""
-    found = await services.searches.preview(caller.tenant_id, _filters(body.filters), body.limit)
     shapes = RowShapes(await services.categories.tree(), settings_of(request).kwork_web_url)
+    found = await services.searches.preview(
+        caller.tenant_id, _filters(body.filters), body.limit, shapes.user_url
+    )
     return json_answer(
         {
             "matching": found.forecast.listed,
