@@ -42,12 +42,22 @@ _MOMENT = {OrderKind.PROJECT: "r.active_at", OrderKind.ORDER: "r.created_at"}
 _IN_USE = "FROM crm_connections c WHERE c.tenant_id = $1 AND c.mode <> 'preview'"
 _FIRST = "c.origin = 'api', c.created_at, c.id"
 _CONNECTION = f"(SELECT c.id {_IN_USE} ORDER BY {_FIRST} LIMIT 1)"
-_LEAD_JOINS = (
-    f"LEFT JOIN crm_links l ON l.tenant_id = $1 AND l.connection_id = {_CONNECTION} AND l.entity = 'lead' "
-    "  AND l.external_id = 'kwork:' || p.kind || ':' || p.id "
-    f"LEFT JOIN deliveries d ON d.tenant_id = $1 AND d.connection_id = {_CONNECTION} AND d.entity = 'lead' "
-    "  AND d.external_id = 'kwork:' || p.kind || ':' || p.id AND d.state NOT IN ('done', 'discarded')"
-)
+
+
+def _lead_joins(connection: str, key: str) -> str:
+    """Where the lead of each row stands, looked up row by row: the planner, which takes tenants and connections for
+    independent, may otherwise read all links of a tenant for one page.
+    """
+    return (
+        "LEFT JOIN LATERAL (SELECT l.crm_id FROM crm_links l WHERE l.tenant_id = $1 "  # noqa: S608
+        f"  AND l.connection_id = {connection} AND l.entity = 'lead' AND l.external_id = {key} LIMIT 1) l ON true "
+        "LEFT JOIN LATERAL (SELECT d.state, d.reason FROM deliveries d WHERE d.tenant_id = $1 "
+        f"  AND d.connection_id = {connection} AND d.entity = 'lead' AND d.external_id = {key} "
+        "  AND d.state NOT IN ('done', 'discarded') LIMIT 1) d ON true"
+    )
+
+
+_LEAD_JOINS = _lead_joins(_CONNECTION, "'kwork:' || p.kind || ':' || p.id")
 _ROW = (
     "json_build_object('id', p.kind || '-' || p.id, 'kwork_id', p.id, "
     + pairs(
@@ -144,10 +154,7 @@ class OrderList:
             "SELECT k.key, c.id AS connection_id, c.name AS connection, l.crm_id AS lead_id, "  # noqa: S608
             "  d.state AS lead_state, d.reason AS lead_reason "
             f"FROM (SELECT c.* {_IN_USE}) c CROSS JOIN unnest($2::text[]) AS k (key) "
-            "LEFT JOIN crm_links l ON l.tenant_id = $1 AND l.connection_id = c.id AND l.entity = 'lead' "
-            "  AND l.external_id = k.key "
-            "LEFT JOIN deliveries d ON d.tenant_id = $1 AND d.connection_id = c.id AND d.entity = 'lead' "
-            f"  AND d.external_id = k.key AND d.state <> 'done' ORDER BY {_FIRST}",
+            f"{_lead_joins('c.id', 'k.key')} ORDER BY {_FIRST}",
             self._tenant_id,
             list(keys),
         )

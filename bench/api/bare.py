@@ -41,10 +41,12 @@ STATEMENTS: dict[str, tuple[str, ...]] = {
         ), c AS (SELECT id FROM crm_connections WHERE tenant_id = $1 ORDER BY created_at LIMIT 1)
         SELECT (SELECT count(*) FROM market_projects) + (SELECT count(*) FROM orders WHERE tenant_id = $1) AS total,
                p.*, l.crm_id, d.state, d.reason
-        FROM p LEFT JOIN crm_links l ON l.tenant_id = $1 AND l.connection_id = (SELECT id FROM c) AND l.entity = 'lead'
-                 AND l.external_id = 'kwork:' || p.kind || ':' || p.id
-               LEFT JOIN deliveries d ON d.tenant_id = $1 AND d.connection_id = (SELECT id FROM c) AND d.entity = 'lead'
-                 AND d.external_id = 'kwork:' || p.kind || ':' || p.id AND d.state NOT IN ('done', 'discarded')
+        FROM p
+        LEFT JOIN LATERAL (SELECT crm_id FROM crm_links WHERE tenant_id = $1 AND connection_id = (SELECT id FROM c)
+            AND entity = 'lead' AND external_id = 'kwork:' || p.kind || ':' || p.id LIMIT 1) l ON true
+        LEFT JOIN LATERAL (SELECT state, reason FROM deliveries WHERE tenant_id = $1 AND connection_id = (SELECT id FROM c)
+            AND entity = 'lead' AND external_id = 'kwork:' || p.kind || ':' || p.id
+            AND state NOT IN ('done', 'discarded') LIMIT 1) d ON true
         ORDER BY p.at DESC NULLS LAST, p.rank, p.id DESC
         """,
     ),
