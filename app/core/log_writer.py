@@ -22,7 +22,9 @@ CAPACITY = 20_000
 """Lines that may wait; more are dropped and counted."""
 TELL_SECONDS = 10.0
 RETRY_SECONDS = 1.0
-_AT_ONCE = 200
+_AT_ONCE = 20
+_BREATH_SECONDS = 0.002
+"""Between full batches, unless the writer is far behind: requests want the interpreter, too."""
 _GATHER_SECONDS = 0.05
 """How long a line may wait for others: a thread that wakes for each costs the requests more than what it writes."""
 _SECOND = 1.0
@@ -140,6 +142,8 @@ class LogWriter:
             ended = None in batch
             with suppress(Exception):  # the thread outlives whatever a line does
                 self.write([record for record in batch if record is not None])
+            if len(batch) == _AT_ONCE and self._queue.qsize() < self._capacity // 4:
+                self._stopping.wait(_BREATH_SECONDS)
             now = time.monotonic()
             if now >= second_at:
                 open_again()
