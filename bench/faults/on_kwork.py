@@ -15,6 +15,7 @@ _PATIENCE_SECONDS = 15.0
 _QUIET_SECONDS = 2.0
 _READ_WITHIN_SECONDS = 15.0
 _LET_IN_SECONDS = 90.0
+_TRIES = 2
 ORDER_LISTS = {"web": "/get_manage_orders*", "api": "/workerOrders*"}
 
 
@@ -28,18 +29,22 @@ def signed_out(bed: Bed, step: Step) -> Seen:
 
 def captcha(bed: Bed, step: Step) -> Seen:
     """Kwork asks for a captcha at the next sign-in, whoever's it is; after a while of silence a person lets it in again."""
-    for waiting in waiting_for_a_person(bed):  # from the time before
-        let_in(bed, waiting)
+    for account in waiting_for_a_person(bed):  # from the time before
+        let_in(bed, account)
     since = time.time()
     asked = bed.stand.fault("captcha", surface="api", path="/signIn", count=1)
-    bed.stand.sign_out(step.params["account"])
-    try:
-        patience = bed.size.sign_in_pause + _PATIENCE_SECONDS
-        account = until(lambda: waiting_for_a_person(bed), patience)[0]
-    except TimeoutError:
+    waiting: list[str] = []
+    for _ in range(
+        _TRIES
+    ):  # a database that is away, or a pause after a sign-in just before, may last longer
+        bed.stand.sign_out(step.params["account"])
+        with suppress(TimeoutError):
+            waiting = until(lambda: waiting_for_a_person(bed), bed.size.sign_in_pause + _PATIENCE_SECONDS)
+            break
+    bed.stand.call("DELETE", f"/faults/{asked['id']}")
+    if not waiting:
         return None
-    finally:
-        bed.stand.call("DELETE", f"/faults/{asked['id']}")
+    account = waiting[0]
     mark = bed.stand.mark()
     time.sleep(_QUIET_SECONDS)
     after = [row["path"] for row in bed.stand.journal(account=account, since=mark) if row["surface"] != "crm"]

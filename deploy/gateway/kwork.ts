@@ -1,8 +1,8 @@
 /**
  * The gateway's route to Kwork Service: `/api/v1/kwork/*` becomes `/api/v1/*` of the service.
  *
- *     import { kworkRoute } from './routes/kwork';
- *     app.use('/api/v1/kwork', authenticate, kworkRoute({ service: process.env.KWORK_SERVICE_URL }));
+ *     import { exceptCrmEvents, kworkRoute } from './routes/kwork';
+ *     app.use('/api/v1/kwork', exceptCrmEvents(authenticate), kworkRoute({ service: process.env.KWORK_SERVICE_URL }));
  *     app.use(express.json()); // below: what goes to the service stays as it was sent
  *
  * Needs express 4 or 5 and http-proxy-middleware 3. `authenticate` is the gateway's own: it verifies the token and
@@ -32,7 +32,19 @@ export interface KworkRouteOptions {
   userOf?: (request: Request) => VerifiedUser | undefined;
 }
 
+const CRM_EVENTS = /^\/crm\/events\/[^/]+\/?$/;
 const IDENTITY = ['x-tenant-id', 'x-user-id', 'x-user-email', 'x-user-role'] as const;
+
+/**
+ * CRMs tell of changes by `POST crm/events/{secret}`, and have no token of the gateway: the secret in the address is all
+ * they have, and the service believes nothing of what they say. Every other request goes through `authenticate`.
+ */
+export function exceptCrmEvents(authenticate: RequestHandler): RequestHandler {
+  return (request, response, next) => {
+    if (request.method === 'POST' && CRM_EVENTS.test(request.path)) next();
+    else authenticate(request, response, next);
+  };
+}
 
 /** Mount it at `/api/v1/kwork`: Express cuts that prefix off. */
 export function kworkRoute(options: KworkRouteOptions = {}): RequestHandler {

@@ -189,6 +189,27 @@ def test_without_a_token_the_gateway_gets_the_services_own_refusal(
     assert seen(found) == seen(httpx2.get(f"{service.url}/api/v1/orders", headers=same))
 
 
+def test_a_gateway_that_demands_tokens_lets_the_events_of_crms_through(
+    gateway: Gateway, service: Service
+) -> None:
+    demanding = {"X-Habits": "demands-token", "X-Request-ID": "compare-0001"}
+    for method, path in (
+        ("GET", "/orders"),
+        ("POST", "/crm/events"),
+        ("GET", "/crm/events/x"),
+        ("POST", "/crm/events/x/y"),
+    ):
+        refused = httpx2.request(method, f"{gateway.url}{path}", headers=demanding)
+        assert (refused.status_code, refused.headers.get("x-refused-by")) == (401, "gateway"), path
+    path = "/crm/events/" + "0" * 43
+    found = httpx2.post(f"{gateway.url}{path}", headers=demanding, json={"event": "x"})
+    direct = httpx2.post(
+        f"{service.url}/api/v1{path}", headers={"X-Request-ID": "compare-0001"}, json={"event": "x"}
+    )
+    assert "x-refused-by" not in found.headers
+    assert seen(found) == seen(direct)
+
+
 # Methods and bodies ----------------------------------------------------------------------------------
 
 

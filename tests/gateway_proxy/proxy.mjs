@@ -23,6 +23,9 @@ async function serve(request, response) {
   if (request.url === '/sockets') return response.end(JSON.stringify({ sockets }));
   if (!request.url.startsWith(PREFIX)) return response.writeHead(404).end();
   const habits = new Set(habitsOf(request));
+  const isCrmEvent = request.method === 'POST' && /^\/crm\/events\/[^/]+\/?$/.test(request.url.slice(PREFIX.length));
+  if (habits.has('demands-token') && !isCrmEvent && !verifiedUser(request, secret))
+    return response.writeHead(401, { 'X-Refused-By': 'gateway' }).end();
   const body = habits.has('parsed-body') ? await parsed(request, habits) : undefined;
   const outgoing = http.request(service + pathOf(request.url, habits), {
     method: request.method,
