@@ -40,12 +40,10 @@ def list_answer(
     )
 
 
-def listed(
-    items: Iterable[bytes], *, page: int | None, limit: int, total: int, next_cursor: str | None
-) -> Response:
-    """The same of items that are JSON already."""
+def listed(items: bytes, *, page: int | None, limit: int, total: int, next_cursor: str | None) -> Response:
+    """The same of a list of items that is JSON already."""
     rest = to_json({"page": page, "limit": limit, "total": total, "next_cursor": next_cursor})
-    return Response(b'{"items":[%b],%b' % (b",".join(items), rest[1:]), media_type="application/json")
+    return Response(b'{"items":%b,%b' % (items, rest[1:]), media_type="application/json")
 
 
 class RowShapes:

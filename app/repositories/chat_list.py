@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -33,12 +32,14 @@ class DialogName:
 
 @dataclass(frozen=True, slots=True)
 class MessageRows:
-    """A page: ``message`` of each row is JSON, as ``MessageOut``. ``total``: of the dialog."""
+    """A page. ``items``: a JSON list of ``MessageOut``; ``total``: of the dialog."""
 
-    rows: Sequence[asyncpg.Record]
+    items: bytes
     total: int
     dialogs: int
     """How many are meant, two at most; messages are there only where it is one."""
+    last: tuple[datetime, int] | None
+    """Moment and id of the last message where there are more after it."""
 
 
 class ChatList:
@@ -81,11 +82,11 @@ class ChatList:
         """Messages, newest first; ``before`` is moment and id of the last one already seen."""
         where, given = _named(wanted, first=5)
         at, number = before or (None, None)
-        rows = await self._connection.fetch(
+        row = await self._connection.fetchrow(
             _MESSAGES.format(where=where), self._tenant_id, at, number, limit, *given
         )
-        shown = [row for row in rows if row["id"] is not None]
-        return MessageRows(shown, rows[0]["total"], rows[0]["dialogs"])
+        last = (row["sent_at"], row["id"]) if row["more"] else None
+        return MessageRows(row["items"], row["total"], row["dialogs"], last)
 
 
 def _named(wanted: DialogName, *, first: int) -> tuple[str, tuple[Any, ...]]:
@@ -104,15 +105,28 @@ _FILES = (
     + fields("f", "id", "name", "url", "size")
     + ")), '[]') FROM jsonb_array_elements(m.details -> 'files') f) ELSE '[]' END"
 )
-_MESSAGES = (
-    "WITH named AS (SELECT d.id FROM dialogs d WHERE d.tenant_id = $1 AND {where} LIMIT 2), "  # noqa: S608
-    "dialog AS (SELECT id FROM named WHERE (SELECT count(*) FROM named) = 1), r AS (SELECT m.id, m.sent_at, json_build_object('sent_at', "
-    f"{moment('m.sent_at')}, 'files', {_FILES}, {pairs('m', 'id', 'incoming', 'text')}, "
+_MESSAGE = (
+    f"json_build_object('sent_at', {moment('m.sent_at')}, 'files', {_FILES}, {pairs('m', 'id', 'incoming', 'text')}, "
     + fields("m.details", "from_id", "to_id", "read", "type", "quoted_id", "order_id")
-    + ") AS message FROM messages m WHERE m.tenant_id = $1 AND m.dialog_id = (SELECT id FROM dialog) "
-    "AND ($2::timestamptz IS NULL OR (m.sent_at, m.id) < ($2, $3::bigint)) "
-    "ORDER BY m.sent_at DESC, m.id DESC LIMIT $4) "
-    "SELECT t.total, (SELECT count(*) FROM named) AS dialogs, r.* FROM (SELECT count(*) AS total FROM messages "
-    "WHERE tenant_id = $1 AND dialog_id = (SELECT id FROM dialog)) t "
-    "LEFT JOIN r ON true ORDER BY r.sent_at DESC, r.id DESC"
+    + ")"
+)
+_MESSAGES = (
+    # One message more than asked for tells whether there are more.
+    f"""
+    WITH named AS (
+        SELECT d.id FROM dialogs d WHERE d.tenant_id = $1 AND {{where}} LIMIT 2
+    ), dialog AS (
+        SELECT id FROM named WHERE (SELECT count(*) FROM named) = 1
+    ), found AS (
+        SELECT m.id, m.sent_at, row_number() OVER (ORDER BY m.sent_at DESC, m.id DESC) AS place, {_MESSAGE} AS message
+        FROM messages m WHERE m.tenant_id = $1 AND m.dialog_id = (SELECT id FROM dialog)
+          AND ($2::timestamptz IS NULL OR (m.sent_at, m.id) < ($2, $3::bigint))
+        ORDER BY m.sent_at DESC, m.id DESC LIMIT $4::bigint + 1
+    )
+    SELECT (SELECT count(*) FROM named) AS dialogs,
+           (SELECT count(*) FROM messages WHERE tenant_id = $1 AND dialog_id = (SELECT id FROM dialog)) AS total,
+           (SELECT coalesce(json_agg(message ORDER BY place) FILTER (WHERE place <= $4), '[]') FROM found) AS items,
+           EXISTS (SELECT FROM found WHERE place > $4) AS more, last.sent_at, last.id
+    FROM (SELECT) one LEFT JOIN found last ON last.place = $4
+    """  # noqa: S608 - put together from what is written above
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -11,16 +9,7 @@ import asyncpg
 
 from app.core.database import TenantConnection
 from app.domain.errors import Conflict, NotFound
-from app.repositories.chat_list import ChatList, DialogName
-
-
-@dataclass(frozen=True, slots=True)
-class MessagePage:
-    """Messages, newest first, as ``MessageRows`` has them; ``before`` (moment, id) fetches the next page."""
-
-    rows: Sequence[asyncpg.Record]
-    total: int
-    before: tuple[datetime, int] | None
+from app.repositories.chat_list import ChatList, DialogName, MessageRows
 
 
 async def list_dialogs(
@@ -48,13 +37,11 @@ async def list_messages(
     account_id: UUID | None,
     limit: int,
     before: tuple[datetime, int] | None,
-) -> MessagePage:
+) -> MessageRows:
     """Stored messages of a dialog, newest first. Takes and raises what ``find_dialog`` does."""
-    found = await ChatList(scope).messages(_name(reference, account_id), limit + 1, before)
+    found = await ChatList(scope).messages(_name(reference, account_id), limit, before)
     _only(found.dialogs)
-    shown = found.rows[:limit]
-    last = (shown[-1]["sent_at"], shown[-1]["id"]) if len(found.rows) > limit else None
-    return MessagePage(shown, found.total, last)
+    return found
 
 
 def _only(dialogs: int) -> None:

@@ -85,9 +85,9 @@ async def list_messages(
     async with services.database.tenant(caller.tenant_id) as scope:
         found = await read_chat.list_messages(scope, dialog_id, query.account_id, query.limit, before)
     return rows.listed(
-        [row["message"] for row in found.rows],
+        found.items,
         page=None if query.before else 1,
         limit=query.limit,
         total=found.total,
-        next_cursor=message_cursor(found.before),
+        next_cursor=message_cursor(found.last),
     )

@@ -80,13 +80,12 @@ async def list_orders(
         )
         async with services.database.tenant(caller.tenant_id) as scope:
             everywhere = await read_orders.leads_of(scope, found.rows)
+    items = (
+        rows.to_json(_shown(shapes, row, leads, everywhere)) if leads or everywhere else shapes.as_read(row)
+        for row in found.rows
+    )
     return rows.listed(
-        [
-            rows.to_json(_shown(shapes, row, leads, everywhere))
-            if leads or everywhere
-            else shapes.as_read(row)
-            for row in found.rows
-        ],
+        b"[%b]" % b",".join(items),
         page=None if query.cursor else query.page or 1,
         limit=query.limit,
         total=found.total,
