@@ -11,11 +11,10 @@ from fastapi import FastAPI
 
 from app.api.app import create_app
 from app.compose import Parts, check_crm, compose
-from app.core.database import Database
-from app.core.migrate import migrate
+from app.core.migrate import open_database
 from app.core.redis import RedisConnection
 from app.core.secrets import load_secrets
-from app.core.servers import Servers, join_running, start_servers
+from app.core.servers import join_running, start_servers
 from app.core.settings import Settings
 from app.core.shutdown import Shutdown
 from app.marketplaces.kwork.browser import KworkBrowser
@@ -107,15 +106,6 @@ async def _start_work(
     if engine.reads_accounts:
         await stack.enter_async_context(follow_work(parts.work.database, parts.services.accounts, settings))
     await stack.enter_async_context(engine.running())
-
-
-async def open_database(settings: Settings, servers: Servers) -> Database:
-    """Migrated, and opened as the role that owns nothing."""
-    role = settings.postgres_app_role or None
-    await migrate(servers.postgres, role)
-    database = Database(servers.postgres, role=role, pool_size=settings.postgres_pool_size)
-    await database.open()
-    return database
 
 
 async def _tidy_writes_forever(services: Services) -> None:

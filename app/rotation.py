@@ -36,7 +36,6 @@ def add_to(admin: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def rotate_keys(settings: Settings, _arguments: argparse.Namespace) -> None:
     """Works beside a running service, too."""
-    from app.bootstrap import open_database  # noqa: PLC0415 - heavy; other commands do not need it
     from app.services.rotate_keys import RotateKeys  # noqa: PLC0415
 
     secrets = load_secrets(settings)

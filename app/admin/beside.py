@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from app.commands import CommandError
 from app.core.database import Database
+from app.core.migrate import open_database
 from app.core.servers import join_servers
 from app.core.settings import Settings
 from app.services.users import COMMAND_LINE
@@ -20,7 +21,6 @@ Result = TypeVar("Result")
 
 def with_database(settings: Settings, work: Callable[[Database], Awaitable[Result]]) -> Result:
     """Runs ``work`` on the database of the settings, embedded or external, migrated first."""
-    from app.bootstrap import open_database  # noqa: PLC0415 - heavy; other commands do not need it
 
     async def joined() -> Result:
         servers = await join_servers(settings)

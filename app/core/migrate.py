@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from app.core.database import SCHEMA, DatabaseAddress
+from app.core.database import SCHEMA, Database, DatabaseAddress
 from app.core.embedded.binaries import OLDEST_MAJOR
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
+
+    from app.core.servers import Servers
+    from app.core.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -171,3 +174,12 @@ async def _upgrade(address: DatabaseAddress) -> None:
 def _grants(role: str) -> str:
     script = (MIGRATIONS / "grants.sql").read_text(encoding="utf-8")
     return script.replace("{schema}", SCHEMA).replace("{role}", role)
+
+
+async def open_database(settings: Settings, servers: Servers) -> Database:
+    """Migrated, and opened as the role that owns nothing."""
+    role = settings.postgres_app_role or None
+    await migrate(servers.postgres, role)
+    database = Database(servers.postgres, role=role, pool_size=settings.postgres_pool_size)
+    await database.open()
+    return database

@@ -10,8 +10,8 @@ from typing import Self
 
 from pydantic import SecretStr
 
-from app.bootstrap import open_database
 from app.core.database import Database
+from app.core.migrate import open_database
 from app.core.servers import Servers, start_servers
 from app.core.settings import Settings
 from tests.stand import Stand

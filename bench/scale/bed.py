@@ -14,8 +14,8 @@ from typing import Any, Self
 
 from pydantic import SecretStr
 
-from app.bootstrap import open_database
 from app.core.database import Database
+from app.core.migrate import open_database
 from app.core.secrets import load_secrets
 from app.core.servers import start_servers
 from app.core.settings import Settings
