@@ -6,6 +6,7 @@ import argparse
 import asyncio
 from typing import TYPE_CHECKING
 
+from app.core.migrate import open_database
 from app.core.secrets import load_secrets
 from app.core.servers import join_servers
 from app.core.settings import Settings
