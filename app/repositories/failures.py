@@ -78,8 +78,8 @@ class Failures:
             {"id": id_, "payload": item.payload, "payload_hash": item.payload_hash.hex()}
             for id_, item in newer.items()
         ]
-        status = await self._connection.execute(_WAKE, self._tenant_id, list(ids), rows, absent, UNCLEAR)
-        return int(status.split()[-1])
+        woken: int = await self._connection.fetchval(_WAKE, self._tenant_id, list(ids), rows, absent, UNCLEAR)
+        return woken
 
     async def link(self, failure: Failure, crm_id: str) -> None:
         """A person says which record of the CRM this is; what it holds is not known."""
@@ -165,12 +165,21 @@ _PAGE = f"{_SELECT} {_WANTED} AND ($9::bigint IS NULL OR d.id < $9) ORDER BY d.i
 _TOTAL = f"SELECT count(*) FROM deliveries d {_WANTED}"  # noqa: S608 - put together from what is written above
 
 _WAKE = """
-UPDATE deliveries d SET
-    state = CASE WHEN d.reason_code = $5::text AND NOT $4::boolean THEN 'unknown' ELSE 'pending' END,
-    payload = coalesce(n.payload, d.payload),
-    payload_hash = coalesce(decode(n.payload_hash, 'hex'), d.payload_hash),
-    attempts = 0, lookups = 0, due_at = now(), settled_at = NULL, cause = 'person'
-FROM unnest($2::bigint[]) AS w (id)
-LEFT JOIN jsonb_to_recordset($3::jsonb) AS n (id bigint, payload jsonb, payload_hash text) ON n.id = w.id
-WHERE d.tenant_id = $1 AND d.id = w.id AND d.state = 'parked'
+WITH woken AS (
+    UPDATE deliveries d SET
+        state = CASE WHEN d.reason_code = $5::text AND NOT $4::boolean THEN 'unknown' ELSE 'pending' END,
+        payload = coalesce(n.payload, d.payload),
+        payload_hash = coalesce(decode(n.payload_hash, 'hex'), d.payload_hash),
+        attempts = 0, lookups = 0, due_at = now(), settled_at = NULL, cause = 'person'
+    FROM unnest($2::bigint[]) AS w (id)
+    LEFT JOIN jsonb_to_recordset($3::jsonb) AS n (id bigint, payload jsonb, payload_hash text) ON n.id = w.id
+    WHERE d.tenant_id = $1 AND d.id = w.id AND d.state = 'parked'
+    RETURNING d.connection_id, d.entity, d.external_id
+), doubted AS (
+    -- What was tried for it may have reached the CRM: what it holds is not known any more.
+    UPDATE crm_links l SET payload_hash = ''::bytea FROM woken w
+    WHERE l.tenant_id = $1 AND l.connection_id = w.connection_id AND l.entity = w.entity
+      AND l.external_id = w.external_id
+)
+SELECT count(*) FROM woken
 """

@@ -155,7 +155,7 @@ class Sending:
         return Settled(item.id, "retry", looked_up=True, reason_code="surely_absent")
 
     async def _send(self, item: Claimed) -> Settled:
-        if item.crm_id is not None and item.linked_hash == item.payload_hash:
+        if _is_there(item):
             return Settled(
                 item.id, "done", "unchanged", crm_id=item.crm_id, link_hash=item.payload_hash, sent=False
             )
@@ -202,8 +202,14 @@ class Sending:
 
 def _fits_a_batch(item: Claimed) -> bool:
     """A lead that takes a call, and no look-up before it."""
-    unchanged = item.crm_id is not None and item.linked_hash == item.payload_hash
-    return not (item.entity is not Entity.LEAD or item.is_unclear or unchanged or _waits_for_contact(item))
+    return not (
+        item.entity is not Entity.LEAD or item.is_unclear or _is_there(item) or _waits_for_contact(item)
+    )
+
+
+def _is_there(item: Claimed) -> bool:
+    """The CRM holds just this. Once something else was tried for it, nobody knows what the CRM made of that."""
+    return item.crm_id is not None and item.linked_hash == item.payload_hash and item.attempts == 1
 
 
 def _waits_for_contact(item: Claimed) -> bool:

@@ -101,6 +101,34 @@ async def test_a_change_updates_the_same_lead(outbox: DemoOutbox) -> None:
     assert outbox.done("lead updated") == 1
 
 
+@pytest.mark.parametrize("how", ["drop", "error", "worker died", "parked"])
+async def test_what_went_back_while_its_change_was_unclear_is_sent_again(
+    outbox: DemoOutbox, owner: asyncpg.Connection, how: str
+) -> None:
+    await outbox.queue(1, title="Сначала")
+    await outbox.drain()
+    params = {"when": "after"} if how == "drop" else {"status": 500, "act": True}
+    outbox.stand.fault(
+        "drop" if how == "drop" else "error", surface="crm", path="/api/v1/leads/*", count=1, **params
+    )
+    await outbox.queue(1, title="Потом")
+    await outbox.push.drain(TENANT)
+    assert [record["name"] for record in outbox.records()["leads"]] == ["Потом"], "the CRM did it"
+    assert (await outbox.states())["kwork:order:1"] == "retry"
+    if how == "worker died":
+        await owner.execute("UPDATE deliveries SET state = 'in_flight', epoch = 0 WHERE state = 'retry'")
+    if how == "parked":
+        await owner.execute("UPDATE deliveries SET state = 'parked', reason_code = 'x' WHERE state = 'retry'")
+        async with outbox.database.tenant(TENANT) as scope:
+            [parked], _ = await Failures(scope).page(FailureFilter(), 10)
+            before = order_lead(queued_order(1, "Сначала", 7))
+            assert await Failures(scope).wake([parked.id], {parked.id: before}) == 1
+    else:
+        await outbox.queue(1, title="Сначала")
+    await outbox.drain()
+    assert [record["name"] for record in outbox.records()["leads"]] == ["Сначала"]
+
+
 @pytest.mark.parametrize(
     ("kind", "params"),
     [

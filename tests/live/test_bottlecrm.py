@@ -132,7 +132,7 @@ async def test_nothing_is_written_before_the_field_of_the_key_is_made(bottle: Bo
     assert caught.value.code == "set_up_needed"
     assert not (await crm.check()).ok
     assert isinstance(crm, NeedsSetUp)
-    for expected in ("made", "it is there already"):
+    for expected in ("Создано.", "Уже есть."):
         report = await crm.set_up()
         assert [step.detail for step in report.steps] == [expected] * 2, report
     assert (await crm.check()).ok
