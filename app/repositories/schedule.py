@@ -107,7 +107,8 @@ class AccountSchedule:
             "WHERE tenant_id = $1 AND account_id = $2 AND stream = 'news'",
             self._tenant_id,
             account_id,
-            _plain(_hint(row["hint"]) | hint),
+            # Numbered, so that one that says the same again while a look goes on is another one.
+            {**_plain(_hint(row["hint"]) | hint), "number": (row["hint"] or {}).get("number", 0) + 1},
         )
         return row["queued_at"] is None
 

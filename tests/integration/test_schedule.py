@@ -113,9 +113,12 @@ async def test_a_look_that_ended_comes_again_after_its_pause_and_one_that_was_lo
     assert await take(database) == ["a"]
 
 
-async def test_a_hint_that_comes_during_a_look_is_not_lost_with_it(database: Database) -> None:
+@pytest.mark.parametrize(
+    "second", [Hint(orders=True), Hint(dialogs=True, user_ids=frozenset({1}))], ids=["another", "the same"]
+)
+async def test_a_hint_that_comes_during_a_look_is_not_lost_with_it(database: Database, second: Hint) -> None:
     [account] = await connected(database, "a")
-    first, second = Hint(dialogs=True, user_ids=frozenset({1})), Hint(orders=True)
+    first = Hint(dialogs=True, user_ids=frozenset({1}))
     async with database.tenant("a") as scope:
         schedule = AccountSchedule(scope)
         assert await schedule.hint(account, first), "the caller queues the job"
