@@ -80,6 +80,7 @@ PARSERS: dict[str, str] = {
 
 OURS = {
     "app/admin/parser.py": "a command line",
+    "app/api/rows.py": "our own rows, as PostgreSQL wrote them",
     "app/core/backup.py": "a backup of ours, checked by its own tests",
     "app/core/database.py": "our own rows",
     "app/core/embedded/addresses.py": "our own file",
