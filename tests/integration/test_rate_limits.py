@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from importlib import import_module
 
 import httpx2
+import pytest
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
@@ -21,7 +22,7 @@ from app.api import v1
 from app.api.v1.deps import Access
 from app.core.database import Database
 from app.core.limits import RateLimits
-from app.core.redis import RedisConnection
+from app.core.redis import RedisConnection, RedisLost
 from tests.api import Api, build_api, token
 from tests.stand import ROOT
 
@@ -97,6 +98,15 @@ async def test_what_was_used_up_stays_used_up_when_redis_is_lost(redis_url: str)
         assert await passed(limits, key, 8) == 8
         shared._note_lost(OSError())
         assert await passed(limits, key, 30) == 2
+
+
+async def test_an_answer_that_came_too_late_is_nobody_elses(redis_url: str) -> None:
+    shared = RedisConnection(redis_url, answer_seconds=0.2, rest_seconds=0.0)
+    with pytest.raises(RedisLost):
+        await shared.ask(lambda client: client.execute_command("BLPOP", secrets.token_hex(4), "0.5"))
+    for word in (b"one", b"two", b"three"):
+        assert await shared.ask(lambda client, word=word: client.execute_command("ECHO", word)) == word
+    await shared.close()
 
 
 async def test_keys_do_not_share_a_limit() -> None:
