@@ -13,9 +13,11 @@ from bench.faults.ledger import Ledger
 from bench.faults.nemesis import Played
 from bench.faults.on_workers import Call
 from bench.faults.script import Step
+from bench.faults.sizes import Size
 from bench.faults.workers import Worker
 
 PORT, OTHER = 9001, 9002
+WHOLE, SHORT = Size.of(1000, 200), Size.of(100, 30)
 
 
 def request(at: float, *, status: int = 201, seconds: float = 0.1, port: int = PORT) -> dict[str, Any]:
@@ -38,10 +40,8 @@ def worker(port: int, *, died: float | None = None, frozen: tuple[float, float] 
 
 def bed(*workers: Worker, **more: Any) -> Bed:
     both = workers or (worker(PORT), worker(OTHER))
-    size = SimpleNamespace(crm_deadline=3.0)
-    return cast(
-        "Bed", SimpleNamespace(workers=both, size=size, accounts={"anna": ("studio", "id-1")}, **more)
-    )
+    scene = {"workers": both, "size": WHOLE, "accounts": {"anna": ("studio", "id-1")}} | more
+    return cast("Bed", SimpleNamespace(**scene))
 
 
 def played(kind: str, since: float = 0.0, until: float = 100.0, after: str = "3", **seen: Any) -> Played:
@@ -172,3 +172,9 @@ def test_whoever_calls_while_a_run_goes_on_gets_that_run(
     monkeypatch.setattr(judged, "_runs", lambda *_: runs)
     goals = judged.crowds(bed(), [played("F15", account="anna", calls=calls)])
     assert [goal.met for goal in goals] == met
+
+
+def test_a_short_run_is_content_with_one_call_that_met_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judged, "_runs", lambda *_: [run("a", 0, 20)])
+    crowd = [played("F15", account="anna", calls=[Call(10, 11, "a"), Call(30, 31, "b"), Call(30, 31, "b")])]
+    assert [judged.crowds(bed(size=size), crowd)[0].met for size in (WHOLE, SHORT)] == [False, True]
