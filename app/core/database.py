@@ -7,8 +7,9 @@ connections run as a role that owns nothing (``POSTGRES_APP_ROLE``), set at conn
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -90,6 +91,7 @@ class Database:
             "datestyle": "ISO",
             "jit": "off",
             "search_path": SCHEMA,
+            "standard_conforming_strings": "on",  # for ``_literal``
         }
         return {**settings, "role": self._role} if self._role else settings
 
@@ -117,8 +119,7 @@ class Database:
     @asynccontextmanager
     async def tenant(self, tenant_id: str) -> AsyncIterator[TenantConnection]:
         """A transaction that sees the rows of ``tenant_id`` only; committed at the end of the block."""
-        async with self._connection() as connection, connection.transaction():
-            await connection.fetchval("SELECT set_config('app.tenant_id', $1, true)", tenant_id)
+        async with self._connection() as connection, _Transaction(connection, "app.tenant_id", tenant_id):
             scope = TenantConnection(connection, tenant_id)
             yield scope
             for last in scope.before_commit:
@@ -127,8 +128,7 @@ class Database:
     @asynccontextmanager
     async def scheduler(self) -> AsyncIterator[Connection]:
         """A transaction of no tenant that sees what is due, of all of them (the policies ``scheduler``)."""
-        async with self._connection() as connection, connection.transaction():
-            await connection.fetchval("SELECT set_config('app.scheduler', 'on', true)")
+        async with self._connection() as connection, _Transaction(connection, "app.scheduler", "on"):
             yield connection
 
     async def listener(self) -> asyncpg.Connection:
@@ -142,6 +142,50 @@ class Database:
         """A transaction without a tenant: sees shared tables only, no tenant's row."""
         async with self._connection() as connection, connection.transaction():
             yield connection
+
+
+class _Transaction:
+    """Begins and sets one transaction-local setting in one round trip; asyncpg's own would need two, and every
+    request has such a transaction. What is nested in it is a ``savepoint``.
+    """
+
+    __slots__ = ("_begin", "_connection")
+
+    def __init__(self, connection: Connection, setting: str, value: str) -> None:
+        self._connection = connection
+        self._begin = f"BEGIN; SET LOCAL {setting} = {_literal(value)}"
+
+    async def __aenter__(self) -> None:
+        await self._or_undone(self._begin)
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        await self._or_undone("COMMIT" if kind is None else "ROLLBACK")
+
+    async def _or_undone(self, statement: str) -> None:
+        try:
+            await self._connection.execute(statement)
+        except asyncio.CancelledError:
+            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                await self._connection.execute("ROLLBACK")  # it may have begun, or not be committed
+            raise
+
+
+@asynccontextmanager
+async def savepoint(connection: Connection) -> AsyncIterator[None]:
+    """What fails inside is taken back, the transaction around it goes on. Not to be nested."""
+    await connection.execute("SAVEPOINT here")
+    try:
+        yield
+    except BaseException:
+        await connection.execute("ROLLBACK TO here")
+        raise
+    await connection.execute("RELEASE here")
+
+
+def _literal(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("a text of PostgreSQL holds no NUL")
+    return "'" + text.replace("'", "''") + "'"
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:

@@ -11,15 +11,12 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
-import redis.asyncio
-from redis.exceptions import NoScriptError
-
-from app.core.redis import RedisConnection, RedisLost
+from app.core.redis import RedisConnection, RedisLost, Script
 
 WINDOW_SECONDS = 60
 
 # One round trip for the verdict and what is left, by one clock: ADR 0019.
-_HIT = """
+_HIT = Script("""
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local window, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -36,9 +33,7 @@ end
 redis.call('LPUSH', KEYS[1], string.format('%.0f', now))
 redis.call('PEXPIRE', KEYS[1], math.ceil(window / 1000))
 return {1, limit - used - 1, (oldest or now) + window - now}
-"""
-_HIT_NAME = hashlib.sha1(_HIT.encode(), usedforsecurity=False).hexdigest()
-"""How Redis calls a script that it knows."""
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +64,15 @@ class RateLimits:
         hashed = f"rate:{name}:{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}"
         if self._shared is not None:
             try:
-                found = await self._shared.ask(lambda client: _in_redis(client, hashed, per_minute))
+                passes, remaining, micros = await self._shared.run(
+                    _HIT, hashed, WINDOW_SECONDS * 1_000_000, per_minute
+                )
             except RedisLost:
                 pass
             else:
-                if found.passes:
+                if passes:
                     self._local.note(hashed)
-                return found
+                return Allowance(bool(passes), per_minute, remaining, micros / 1e6)
         return self._local.count(hashed, per_minute)
 
 
@@ -112,13 +109,3 @@ class _Windows:
         """Those who have not come for a minute are forgotten."""
         self._hits = {key: window for key, window in self._hits.items() if window[-1] > now - WINDOW_SECONDS}
         self._sweep_at = now + WINDOW_SECONDS
-
-
-async def _in_redis(client: redis.asyncio.Redis, key: str, per_minute: int) -> Allowance:
-    arguments = (1, key, WINDOW_SECONDS * 1_000_000, per_minute)
-    try:
-        answer = await client.execute_command("EVALSHA", _HIT_NAME, *arguments)  # type: ignore[no-untyped-call]
-    except NoScriptError:
-        answer = await client.execute_command("EVAL", _HIT, *arguments)  # type: ignore[no-untyped-call]
-    passes, remaining, micros = answer
-    return Allowance(bool(passes), per_minute, remaining, micros / 1e6)

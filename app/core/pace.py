@@ -11,20 +11,18 @@ import math
 import time
 from collections.abc import Awaitable, Callable
 
-import redis.asyncio
-
-from app.core.redis import RedisConnection, RedisLost
+from app.core.redis import RedisConnection, RedisLost, Script
 
 Sleep = Callable[[float], Awaitable[None]]
 
-_TAKE = """
+_TAKE = Script("""
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local interval, burst, weight = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local full_at = math.max(now, tonumber(redis.call('GET', KEYS[1]) or '0')) + interval * weight
 redis.call('SET', KEYS[1], string.format('%.0f', full_at), 'PX', math.ceil((full_at - now) / 1000) + 1000)
 return string.format('%.0f', math.max(0, full_at - interval * burst - now))
-"""
+""")
 
 
 class Pace:
@@ -74,12 +72,8 @@ class Pace:
         if self._redis is None:
             return 0.0
         try:
-            wait = float(await self._redis.ask(lambda client: self._run(client, weight))) / 1e6
+            answer = await self._redis.run(_TAKE, self._key, round(self._interval * 1e6), self._burst, weight)
         except RedisLost:
             return 0.0
+        wait = float(answer) / 1e6
         return wait if math.isfinite(wait) else 0.0
-
-    async def _run(self, client: redis.asyncio.Redis, weight: int) -> bytes:
-        arguments = (self._key, str(round(self._interval * 1e6)), str(self._burst), str(weight))
-        answer: bytes = await client.eval(_TAKE, 1, *arguments)
-        return answer

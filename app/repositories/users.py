@@ -32,6 +32,16 @@ class UserRow:
     disabled_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whether a token is heeded, as far as the database knows."""
+
+    tenant_disabled: bool | None
+    """``None``: the tenant is not known here."""
+    barred: bool
+    """It was revoked, alone or with all of its person, or its local user was disabled."""
+
+
 async def credentials_of(connection: Connection, email: str, limit: int) -> list[Credentials]:
     """Users with that e-mail in all tenants, in a transaction without a tenant; disabled ones last.
 
@@ -111,23 +121,23 @@ class Users:
             disabled,
         )
 
-    async def is_barred(self, subject: str, jti: str, issued_at: float | None) -> bool:
-        """True when the token was revoked, alone or with all of its person, or its local user was disabled.
-
-        ``issued_at`` in Unix seconds; a token that does not tell it may be older than any moment.
+    async def standing(self, subject: str, jti: str, issued_at: float | None) -> Standing:
+        """What stands against a token. ``issued_at`` in Unix seconds; a token that does not tell it may be older than
+        any moment.
         """
-        barred: bool = await self._connection.fetchval(
-            "SELECT EXISTS (SELECT FROM revoked_tokens WHERE tenant_id = $1 AND jti = $2) "
+        found = await self._connection.fetchrow(
+            "SELECT (SELECT disabled_at IS NOT NULL FROM tenants WHERE id = $1) AS tenant_disabled, "
+            "EXISTS (SELECT FROM revoked_tokens WHERE tenant_id = $1 AND jti = $2) "
             "OR EXISTS (SELECT FROM users "
             "           WHERE tenant_id = $1 AND id::text = $3 AND disabled_at IS NOT NULL) "
             "OR EXISTS (SELECT FROM token_cutoffs WHERE tenant_id = $1 AND subject = $3 "
-            "           AND ($4::float8 IS NULL OR $4::float8 < ceil(extract(epoch FROM not_before))))",
+            "           AND ($4::float8 IS NULL OR $4::float8 < ceil(extract(epoch FROM not_before)))) AS barred",
             self._tenant,
             jti,
             subject,
             issued_at,
         )
-        return barred
+        return Standing(found["tenant_disabled"], found["barred"])
 
     async def revoke(self, jti: str, expires_at: datetime) -> None:
         """Revokes a token, and forgets those that have expired by themselves."""

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import asyncpg
 
-from app.core.database import TenantConnection
+from app.core.database import TenantConnection, savepoint
 from app.domain.errors import NotFound
 from app.domain.writes import Problem, Write, WriteAction, WriteInTheWay, WriteMode, WriteState
 
@@ -284,8 +284,7 @@ class Writes:
         if blocked := await self.in_the_way(write.account_id, write.target, but=write.id):
             raise blocked
         try:
-            # A savepoint: what stands in the way is looked up after it.
-            async with self._connection.transaction():
+            async with savepoint(self._connection):  # what stands in the way is looked up after it
                 marked = await self._connection.fetchval(
                     "UPDATE kwork_writes SET state = 'committing', committed_at = now(), outcome = outcome || $4 "
                     "WHERE tenant_id = $1 AND id = $2 AND epoch = $3 AND held_until > now() AND expires_at > now() "

@@ -124,16 +124,15 @@ class Authenticator:
 
     async def _check_stored(self, caller: Caller, issued_at: float | None) -> None:
         async with self._database.tenant(caller.tenant_id) as scope:
-            tenants = Tenants(scope.connection)
-            disabled = await tenants.is_disabled(caller.tenant_id)
-            if disabled is None and caller.any_tenant:
+            standing = await Users(scope).standing(caller.subject, caller.jti, issued_at)
+            if standing.tenant_disabled is None and caller.any_tenant:
                 raise _unknown_tenant()
-            if disabled:
+            if standing.tenant_disabled:
                 raise tenant_disabled()
-            if await Users(scope).is_barred(caller.subject, caller.jti, issued_at):
+            if standing.barred:
                 raise Unauthenticated("Токен отозван. Войдите снова.", code="token_revoked")
-            if disabled is None:
-                await tenants.ensure(caller.tenant_id)
+            if standing.tenant_disabled is None:
+                await Tenants(scope.connection).ensure(caller.tenant_id)
 
 
 def _credential(authorization: str | None, api_key: str | None) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+
 import asyncpg
 import pytest
 
@@ -41,6 +44,50 @@ async def test_a_row_of_another_tenant_cannot_be_written(two_tenants: Database) 
             await scope.connection.execute(
                 "INSERT INTO accounts (tenant_id, title, login) VALUES ('b', 'Intruder', 'x')"
             )
+
+
+@pytest.mark.parametrize(
+    "name", ["b", "it's", "'; RESET ROLE; --", "\\' OR true --", "''", "$$b$$", "два\nслова", "%s {} $1"]
+)
+async def test_a_tenants_name_is_data_whatever_it_says(two_tenants: Database, name: str) -> None:
+    async with two_tenants.shared() as connection:
+        role = await connection.fetchval("SELECT current_user")
+    async with two_tenants.tenant(name) as scope:
+        found = await scope.connection.fetchrow("SELECT current_setting('app.tenant_id'), current_user")
+        rows = await scope.connection.fetch("SELECT tenant_id FROM accounts")
+    assert tuple(found) == (name, role)
+    assert [row["tenant_id"] for row in rows] == (["b"] if name == "b" else [])
+
+
+async def test_a_name_with_a_nul_gets_no_transaction(two_tenants: Database) -> None:
+    with pytest.raises(ValueError, match="NUL"):
+        async with two_tenants.tenant("a\0b"):
+            raise AssertionError("never reached")
+
+
+async def test_who_was_cancelled_anywhere_in_a_transaction_leaves_none_to_the_next(
+    two_tenants: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    ended: list[bool] = []
+
+    async def change() -> None:
+        async with two_tenants.tenant("a") as scope:
+            await scope.connection.execute("UPDATE accounts SET title = 'Changed'")
+
+    for steps in range(40):
+        task = asyncio.create_task(change())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        ended.append(task.done())
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        async with two_tenants.shared() as connection:
+            left = await connection.fetchval("SELECT current_setting('app.tenant_id', true)")
+            rows = await connection.fetch("SELECT 1 FROM accounts")
+        assert (left or "", rows) == ("", []), f"cancelled after {steps} steps"
+    assert not ended[0]
+    assert caplog.messages == [], "the pool had nothing to clear away"
 
 
 DEFINERS: dict[str, str] = {}

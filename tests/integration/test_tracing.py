@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Iterator
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -14,11 +12,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from app.core import tracing
 from app.core.database import Database
-from app.core.load_settings import SettingsError
 from app.marketplaces.kwork.browser.chromium import has_chromium
 from app.repositories.jobs import CRM, KWORK, Jobs, shared_job
 from tests.accounts import TENANT
-from tests.api import Api, settings_for_tests, token
+from tests.api import Api, token
 from tests.jobs_bed import workers
 from tests.sync_bed import SyncBed
 
@@ -118,17 +115,3 @@ async def test_on_jobs_carry_the_trace_as_well(database: Database, spans: Spans)
             await Jobs(connection).defer(shared_job("upkeep"))
             args = await connection.fetchval("SELECT args FROM procrastinate_jobs")
     assert args["traceparent"].split("-")[1] == f"{trace_of(spans.all()[0]):032x}"
-
-
-def test_switched_on_without_its_packages_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def without(name: str, *rest: Any, **more: Any) -> Any:
-        if name.startswith("opentelemetry.exporter"):
-            raise ImportError(name)
-        return real(name, *rest, **more)
-
-    monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(SettingsError, match="opentelemetry-exporter-otlp-proto-http"):
-        tracing.configure_tracing(settings_for_tests(tracing_url="http://127.0.0.1:4318/v1/traces"), "api")
-    assert not tracing.is_on()

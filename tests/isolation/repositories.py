@@ -328,7 +328,7 @@ class Things:
             ("Connections.default", "kind"): "native",
             ("Searches.is_named", "name"): shop.canary,
             ("Webhooks.disable", "code"): "x",
-            ("Users.is_barred", "subject"): str(more["user"]),
+            ("Users.standing", "subject"): str(more["user"]),
             ("Users.add", "email"): "new@example.com",
             ("TenantSettings.group", "name"): "writes",
             ("TenantSettings.change", "name"): "writes",

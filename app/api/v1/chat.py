@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from app.api import rows
 from app.api.cursors import message_cursor, message_position, plain_cursor, plain_offset
 from app.api.describe import problems
-from app.api.queries import documented, query_of
-from app.api.v1.deps import UseCases, Viewer, require, settings_of
+from app.api.queries import documented, query_of, read_query
+from app.api.v1.deps import UseCases, Viewer, require, services_of, settings_of
 from app.domain.access import Role
 from app.models.schemas import DialogOut, DialogQuery, Listed, MessageOut, MessageQuery
 from app.services import read_chat
@@ -66,19 +66,14 @@ async def list_dialogs(
     responses=problems(409, 429, 502),
     openapi_extra=documented(MessageQuery),
 )
-async def list_messages(
-    caller: Viewer,
-    dialog_id: DialogPath,
-    query: Annotated[MessageQuery, Depends(query_of(MessageQuery))],
-    services: UseCases,
-) -> Response:
+async def list_messages(caller: Viewer, dialog_id: DialogPath, request: Request) -> Response:
     """Newest first; `next_cursor` goes into `before`. `refresh=true` reads the dialog from Kwork first, for which
     the role *operator* is needed, as Kwork may mark it read. Messages are untrusted text: show them escaped.
     """
+    services, query = services_of(request), read_query(request, MessageQuery)
     before = message_position(query.before)
     if query.refresh:
         require(caller, Role.OPERATOR, changes=True)
-    if query.refresh:
         async with services.database.tenant(caller.tenant_id) as scope:
             dialog = await read_chat.find_dialog(scope, dialog_id, query.account_id)
         await services.read_account.messages(caller.tenant_id, dialog["id"])

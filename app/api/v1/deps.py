@@ -18,9 +18,8 @@ from app.domain.errors import Forbidden, RateLimited, Unauthenticated
 from app.services.container import Services
 
 
-async def services_of(request: Request) -> Services:
+def services_of(request: Request) -> Services:
     """The use cases, hung on the application by ``create_app``."""
-    # ``async``, though it waits for nothing: FastAPI sends plain functions through a thread.
     return cast("Services", request.app.state.services)
 
 
@@ -66,7 +65,7 @@ def require(caller: Caller, role: Role, *, changes: bool) -> None:
 
 async def admitted(request: Request) -> Caller:
     """The caller by the request's ``Authorization`` or ``X-API-Key``, and tenant header."""
-    services = await services_of(request)
+    services = services_of(request)
     named = _named_tenants(header_values(request.scope, request.app.state.tenant_header))
     if len(named) > 1:
         raise Forbidden("Заголовок с тенантом повторён с разными значениями.", code="tenant_mismatch")
@@ -95,7 +94,7 @@ def _only(request: Request, name: bytes) -> str | None:
 
 async def count(request: Request, caller: Caller) -> None:
     """Counts the request against its user's limit, which every answer then tells of. Raises ``RateLimited``."""
-    services = await services_of(request)
+    services = services_of(request)
     per_minute = settings_of(request).rate_limit_per_minute
     found = await services.limits.count(
         "user", f"{caller.tenant_id}\0{caller.subject}", per_minute=per_minute
@@ -124,7 +123,13 @@ async def person(caller: Annotated[Caller, Depends(Access(Role.ADMIN))]) -> Call
     return caller
 
 
-UseCases = Annotated[Services, Depends(services_of)]
+async def _use_cases(request: Request) -> Services:
+    # ``async``, though it waits for nothing: FastAPI sends plain functions through a thread.
+    return services_of(request)
+
+
+UseCases = Annotated[Services, Depends(_use_cases)]
+"""Routes that are polled call ``services_of`` themselves: a dependency costs 20 µs."""
 Viewer = Annotated[Caller, Depends(Access(Role.VIEWER))]
 Operator = Annotated[Caller, Depends(Access(Role.OPERATOR))]
 Admin = Annotated[Caller, Depends(Access(Role.ADMIN))]
